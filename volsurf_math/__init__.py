@@ -1,0 +1,1 @@
+"""Formulas and solvers: arrays in, arrays out."""

@@ -1,0 +1,1 @@
+"""The outside world: store, sources, calendar, settings."""

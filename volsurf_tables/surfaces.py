@@ -75,7 +75,7 @@ FITTED_SURFACES = Table(
 SURFACE_POINTS = Table(
     name="surface_points",
     group="surfaces",
-    meaning="The surface on a fixed grid of tenors and moneyness; no value where quotes support none.",
+    meaning="The surface on a grid of tenors and moneyness; no value where quotes support none.",
     key=names(
         (*DAY, MODEL_TYPE, count("tenor_days", ""), word("axis", ""), number("coordinate", "", ""))
     ),

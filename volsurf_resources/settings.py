@@ -1,0 +1,189 @@
+"""Every setting of the platform: name, default, meaning. Read once, at the composition root.
+
+Belongs here: what a user may choose through the environment or a `.env` file. Not here: the
+constants of a formula. The environment overrides `.env`, which overrides the default.
+"""
+
+import hashlib
+import json
+import os
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+ENV_FILE = ".env"
+
+# Where things lie, who is told, and how a source is reached do not change what is computed.
+_NOT_COMPUTING = ("volsurf_home", "volsurf_archive", "duckdb", "log_", "alert", "smtp", "theta_")
+
+
+class Settings(BaseSettings):
+    """What is in force. Field names are the names of the environment variables, in lower case."""
+
+    model_config = SettingsConfigDict(env_file=ENV_FILE, frozen=True, extra="ignore")
+
+    volsurf_home: Path = Field(
+        Path("data"), description="Folder of lake, history, Dagster instance, cache and logs."
+    )
+    volsurf_source: Literal["simulated", "theta", "archive"] = Field(
+        "simulated", description="Where market data come from."
+    )
+    volsurf_symbols: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("SPY",), min_length=1, description="Symbols to ingest, separated by commas."
+    )
+    default_symbol: str = Field("SPY", description="Symbol that commands use unless told.")
+    ingestion_start_date: date = Field(
+        date(2020, 1, 1), description="First date that can be ingested."
+    )
+    duckdb_path: Path | None = Field(
+        None, description="Published DuckDB file; empty for volsurf.duckdb in VOLSURF_HOME."
+    )
+    history_retention_days: int | None = Field(
+        None, ge=0, description="Days to keep replaced versions; empty keeps them for ever."
+    )
+
+    volsurf_archive: Path | None = Field(None, description="Folder of the archive's files.")
+    volsurf_archive_mapping: str | None = Field(
+        None, description="Mapping: a shipped name or a TOML file; empty to detect it."
+    )
+    simulated_seed: int = Field(7, ge=0, description="Seed of the simulated market.")
+    simulated_dirt: float = Field(
+        0.01, ge=0.0, le=0.5, description="Share of dirty quotes in the simulated market."
+    )
+    theta_api_key: SecretStr | None = Field(
+        None,
+        description="Bearer token for a gateway in front of the terminal; a local one needs none.",
+    )
+    theta_api_url: str = Field(
+        "http://127.0.0.1:25503", description="Address of the Theta Terminal."
+    )
+    theta_tier: Literal["free", "value", "standard", "pro"] = Field(
+        "value", description="Subscription tier: bounds concurrency, history and endpoints."
+    )
+    theta_timeout_s: float = Field(
+        30.0, gt=0.0, description="Seconds without a byte before a retry."
+    )
+    theta_cache: bool = Field(False, description="Keep the terminal's answers on disk.")
+    theta_snapshot_time: str | None = Field(
+        None,
+        pattern=r"^\d{2}:\d{2}:\d{2}$",
+        description="New York time of a synchronous chain, as 15:45:00; empty for the end of day.",
+    )
+
+    max_spread_pct: float = Field(20.0, gt=0.0, description="Liquid below this spread, % of mid.")
+    wide_spread_pct: float = Field(
+        50.0, gt=0.0, description="Unusable above this spread, % of mid."
+    )
+    min_open_interest: float = Field(50.0, ge=0.0, description="Liquid above this open interest.")
+    min_volume: float = Field(0.0, ge=0.0, description="Liquid above this volume.")
+    min_dte: int = Field(7, ge=0, description="Fewest calendar days to expiry of a liquid quote.")
+    max_dte: int = Field(730, ge=1, description="Most calendar days to expiry of a liquid quote.")
+    min_moneyness: float = Field(0.7, gt=0.0, description="Liquid above this spot / strike.")
+    max_moneyness: float = Field(1.3, gt=0.0, description="Liquid below this spot / strike.")
+    min_iv: float = Field(0.05, ge=0.0, description="Lowest plausible implied vol.")
+    max_iv: float = Field(2.0, gt=0.0, description="Highest plausible implied vol.")
+    parity_tolerance: float = Field(
+        0.05, ge=0.0, description="Allowed put-call parity gap beyond the spread, USD."
+    )
+
+    svi_max_iterations: int = Field(1000, ge=1, description="Most solver steps for one smile.")
+    svi_tolerance: float = Field(1e-8, gt=0.0, description="Relative decrease that ends a fit.")
+    min_strikes_per_fit: int = Field(10, ge=5, description="Fewest strikes for a smile.")
+    fit_cap_std_devs: float = Field(
+        3.0, gt=0.0, description="Quotes further from the forward are left out of fits."
+    )
+    fit_side: Literal["OTM", "CALLS", "PUTS"] = Field("OTM", description="Quotes to fit.")
+    fit_weighting: Literal["vega", "equal", "open_interest"] = Field(
+        "vega", description="Weights of the quotes in a fit."
+    )
+    max_fit_rmse_vol_points: float = Field(
+        1.0, gt=0.0, description="A session's median fit error above this raises an alert."
+    )
+    vrp_window: int = Field(252, ge=2, description="Past sessions of VRP z-score and percentile.")
+    vrp_min_history: int = Field(20, ge=2, description="Fewest past sessions for a z-score.")
+
+    alert_webhook_url: SecretStr | None = Field(
+        None, description="Where alerts are posted as JSON."
+    )
+    alert_email_to: str | None = Field(None, description="Address that alerts are mailed to.")
+    alert_email_from: str = Field("volsurf@localhost", description="Sender of alert mails.")
+    smtp_host: str = Field("localhost", description="Mail server.")
+    smtp_port: int = Field(25, ge=1, le=65535, description="Its port.")
+    smtp_user: str | None = Field(None, description="User at the mail server; empty for none.")
+    smtp_password: SecretStr | None = Field(None, description="Password at the mail server.")
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least severity that is logged."
+    )
+    log_file: Path | None = Field(
+        None, description="Log file; empty for logs/volsurf.log in VOLSURF_HOME."
+    )
+
+    @field_validator("volsurf_symbols", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(symbol.strip().upper() for symbol in value.split(",") if symbol.strip())
+        return value
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _empty_is_default(cls, value: Any, info: Any) -> Any:
+        if value == "":
+            return cls.model_fields[info.field_name].default
+        return value
+
+    @field_validator("volsurf_home", "volsurf_archive", "duckdb_path", "log_file")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.expanduser().resolve()
+
+    @property
+    def lake_root(self) -> Path:
+        """Folder of the current partitions."""
+        return self.volsurf_home / "lake"
+
+    @property
+    def history_root(self) -> Path:
+        """Folder of the replaced versions."""
+        return self.volsurf_home / "history"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Folder of the Dagster instance."""
+        return self.volsurf_home / "dagster"
+
+    @property
+    def cache_root(self) -> Path:
+        """Folder of cached answers."""
+        return self.volsurf_home / "cache"
+
+    @property
+    def published_path(self) -> Path:
+        """The DuckDB file that readers open."""
+        return self.duckdb_path or self.volsurf_home / "volsurf.duckdb"
+
+    @property
+    def log_path(self) -> Path:
+        """The log file."""
+        return self.log_file or self.volsurf_home / "logs" / "volsurf.log"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the settings that change what is computed; stored with every partition."""
+        computing = {
+            name: value
+            for name, value in self.model_dump(mode="json").items()
+            if not name.startswith(_NOT_COMPUTING)
+        }
+        return hashlib.sha256(json.dumps(computing, sort_keys=True).encode()).hexdigest()[:16]
+
+    def origin(self, name: str) -> str:
+        """Say where a setting comes from: environment, .env or default."""
+        if any(key.lower() == name and value != "" for key, value in os.environ.items()):
+            return "environment"
+        return ENV_FILE if name in self.model_fields_set else "default"
