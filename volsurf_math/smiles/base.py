@@ -1,0 +1,46 @@
+"""What every smile model offers.
+
+A smile is one expiry's total implied variance w as a function of log-moneyness k.
+Belongs here: the contract, and the outcome of a fit. Not here: any particular model.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+class FitStatus(IntEnum):
+    """Why a fit ended. Stored in the lake, so never renumber."""
+
+    CONVERGED = 0
+    TOO_FEW_POINTS = 1
+    NOT_CONVERGED = 2
+    NOT_REPAIRED = 3  # arbitrage was found and no arbitrage-free neighbour was
+
+
+class Smile(Protocol):
+    """Total variance at any log-moneyness, and how to fit it to quotes."""
+
+    def total_variance(self, k: FloatArray) -> FloatArray:
+        """Total variance (vol^2 * years) at log-moneyness `k`; same shape as `k`."""
+        ...
+
+    @classmethod
+    def fit(cls, k: FloatArray, w: FloatArray, weight: FloatArray) -> "Fit":
+        """Fit to quoted total variances `w` at `k`, all of shape (n_quotes,)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """A smile and how well it fits; `smile` is None unless `status` is CONVERGED."""
+
+    smile: Smile | None
+    status: FitStatus
+    rmse: float = float("nan")  # weighted, in total variance

@@ -1,0 +1,347 @@
+r"""Raw SVI: w(k) = a + b (rho (k - m) + sqrt((k - m)^2 + sigma^2)).
+
+Belongs here: the parameter set, what it answers, and the fit of one or many slices. The kernels
+behind them are `svi_projection` (least squares), `svi_guard` (no arbitrage), `svi_fit` (one slice
+from quotes to error bars) and `svi_quantities` (delta volatilities).
+
+References
+----------
+.. [GJ14] Gatheral, Jacquier (2014), "Arbitrage-free SVI volatility surfaces",
+   Quantitative Finance 14(1), 59-71. Eq. (3.1), (3.2), (3.5), Lemma 3.2.
+"""
+
+import math
+from dataclasses import asdict, astuple, dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from volsurf_math.smiles import svi_guard
+from volsurf_math.smiles.base import Fit, FitStatus, FloatArray, IntArray
+from volsurf_math.smiles.svi_fit import MIN_POINTS, Loss, fit_ragged
+from volsurf_math.smiles.svi_forms import JumpWings, NaturalSvi
+from volsurf_math.smiles.svi_quantities import SmileQuantities, smile_quantities
+
+_NO_FLOOR = np.full(7, np.nan)
+
+
+class Repair(IntEnum):
+    """What the arbitrage guard did to a fit. Stored in the lake, so never renumber."""
+
+    NOT_NEEDED = svi_guard.NOT_NEEDED
+    REPAIRED = svi_guard.REPAIRED  # constrained least squares
+    BACK_STOP = svi_guard.BACK_STOP  # drawn towards a feasible smile
+    FAILED = svi_guard.FAILED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawSvi:
+    """Five named numbers. Keyword-only: libraries disagree on their order."""
+
+    a: float
+    b: float
+    rho: float
+    m: float
+    sigma: float
+
+    def __post_init__(self) -> None:
+        """Refuse what is no raw SVI."""
+        if not (self.b >= 0.0 and self.sigma > 0.0 and abs(self.rho) < 1.0):
+            raise ValueError(f"raw SVI needs b >= 0, sigma > 0 and |rho| < 1, was {asdict(self)}")
+
+    def total_variance(self, k: FloatArray) -> FloatArray:
+        """Total variance (vol^2 * years) at log-moneyness `k`; same shape as `k`."""
+        x = k - self.m
+        return self.a + self.b * (self.rho * x + np.hypot(x, self.sigma))
+
+    def slope(self, k: FloatArray) -> FloatArray:
+        """First derivative of total variance in `k`."""
+        x = k - self.m
+        return self.b * (self.rho + x / np.hypot(x, self.sigma))
+
+    def curvature(self, k: FloatArray) -> FloatArray:
+        """Second derivative of total variance in `k`."""
+        return self.b * self.sigma**2 / np.hypot(k - self.m, self.sigma) ** 3
+
+    @property
+    def min_total_variance(self) -> float:
+        """Smallest total variance on the whole line."""
+        return self.a + self.b * self.sigma * math.sqrt(1.0 - self.rho**2)
+
+    @property
+    def left_slope(self) -> float:
+        """Limit of -dw/dk for k to minus infinity; above 2 the wing has arbitrage (Lee 2004)."""
+        return self.b * (1.0 - self.rho)
+
+    @property
+    def right_slope(self) -> float:
+        """Limit of dw/dk for k to infinity; above 2 the wing has arbitrage (Lee 2004)."""
+        return self.b * (1.0 + self.rho)
+
+    def durrleman_g(self, k: FloatArray) -> FloatArray:
+        """Density factor at `k`; negative means butterfly arbitrage, NaN where w <= 0."""
+        from volsurf_math.arbitrage import durrleman_g
+
+        return durrleman_g(k, self.total_variance(k), self.slope(k), self.curvature(k))
+
+    def min_durrleman_g(self) -> float:
+        """Infimum of the density factor on the whole line; -1 if total variance reaches zero."""
+        g, _ = svi_guard.min_g(self.a, self.b, self.rho, self.m, self.sigma, math.inf)
+        return float(g)
+
+    @property
+    def is_butterfly_free(self) -> bool:
+        """Whether density is non-negative on the whole line and the wings obey Lee's bound."""
+        return max(self.left_slope, self.right_slope) <= 2.0 and self.min_durrleman_g() >= 0.0
+
+    def to_natural(self) -> NaturalSvi:
+        """Return natural parameters; needs b > 0."""
+        root = math.sqrt(1.0 - self.rho**2)
+        omega = 2.0 * self.b * self.sigma / root
+        return NaturalSvi(
+            delta=self.a - 0.5 * omega * (1.0 - self.rho**2),
+            mu=self.m + self.rho * self.sigma / root,
+            rho=self.rho,
+            omega=omega,
+            zeta=root / self.sigma,
+        )
+
+    @classmethod
+    def from_natural(cls, natural: NaturalSvi) -> "RawSvi":
+        """Inverse of `to_natural`."""
+        root = math.sqrt(1.0 - natural.rho**2)
+        return cls(
+            a=natural.delta + 0.5 * natural.omega * (1.0 - natural.rho**2),
+            b=0.5 * natural.omega * natural.zeta,
+            rho=natural.rho,
+            m=natural.mu - natural.rho / natural.zeta,
+            sigma=root / natural.zeta,
+        )
+
+    def to_jump_wings(self, tte: float) -> JumpWings:
+        """Return jump-wing parameters at `tte` years; needs w(0) > 0."""
+        at_money = float(self.total_variance(np.array(0.0)))
+        if not (at_money > 0.0 and tte > 0.0):
+            raise ValueError(f"jump wings need w(0) > 0 and tte > 0, was {at_money} and {tte}")
+        root = math.sqrt(at_money)
+        return JumpWings(
+            v=at_money / tte,
+            psi=0.5 * self.b / root * (self.rho - self.m / math.hypot(self.m, self.sigma)),
+            p=self.left_slope / root,
+            c=self.right_slope / root,
+            v_tilde=self.min_total_variance / tte,
+            tte=tte,
+        )
+
+    @classmethod
+    def from_jump_wings(cls, wings: JumpWings) -> "RawSvi":
+        """Inverse of `to_jump_wings`.
+
+        At m = 0 the five wings hold four facts (v determines v_tilde up to a factor) and sigma
+        comes from v - v_tilde alone. Wings whose minimum is at the money and whose rho is zero
+        do not determine sigma at all, and raise.
+        """
+        root = math.sqrt(wings.v * wings.tte)
+        b = 0.5 * root * (wings.c + wings.p)
+        rho = 1.0 - wings.p * root / b
+        beta = rho - 2.0 * wings.psi * root / b
+        if not abs(beta) <= 1.0:
+            raise ValueError(f"jump wings need a skew psi between -p/2 and c/2, was {wings}")
+        bar = math.sqrt(1.0 - rho**2)
+        drop = (wings.v - wings.v_tilde) * wings.tte / b
+        if abs(beta) < 1e-12:
+            m, spread = 0.0, 1.0 - bar
+            sigma = drop / spread if spread > 0.0 else math.nan
+        else:
+            alpha = math.copysign(1.0, beta) * math.sqrt(1.0 / beta**2 - 1.0)
+            spread = -rho + math.copysign(math.sqrt(1.0 + alpha**2), alpha or beta) - alpha * bar
+            m = drop / spread if spread != 0.0 else math.nan
+            sigma = alpha * m
+        if not sigma > 0.0:
+            raise ValueError(f"jump wings need to determine sigma > 0, was {wings}")
+        return cls(a=wings.v_tilde * wings.tte - b * sigma * bar, b=b, rho=rho, m=m, sigma=sigma)
+
+    def quantities(self, tte: float) -> SmileQuantities:
+        """Volatility at the money and at 25 delta, `tte` years before expiry (arrays of one)."""
+        unknown = np.full((1, 5, 5), np.nan)
+        return smile_quantities(np.array([astuple(self)]), unknown, np.array([tte]))
+
+    @classmethod
+    def fit(
+        cls,
+        k: FloatArray,
+        w: FloatArray,
+        weight: FloatArray,
+        *,
+        loss: Loss = Loss.LINEAR,
+        loss_scale: float = 1.0,
+        is_guarded: bool = True,
+        floor: "RawSvi | None" = None,
+        min_points: int = MIN_POINTS,
+    ) -> "SviFit":
+        """Fit one slice; see `fit_slices`, of which this is the case of one slice."""
+        offsets = np.array([0, k.size])
+        fits = fit_slices(
+            k,
+            w,
+            weight,
+            offsets,
+            loss=loss,
+            loss_scale=loss_scale,
+            is_guarded=is_guarded,
+            floor=floor,
+            min_points=min_points,
+        )
+        return fits[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SviFit(Fit):
+    """One fitted slice with its diagnostics."""
+
+    smile: RawSvi | None
+    covariance: FloatArray  # (5, 5) in (a, b, rho, m, sigma)
+    cost: float  # weighted sum of squares, robust weights
+    free_cost: float  # the same before the arbitrage guard
+    min_durrleman_g: float
+    repair: Repair
+    n_points: int
+    n_evaluations: int
+    start: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceFits:
+    """Many fitted slices as arrays whose first axis is the slice; NaN where `status` is not 0."""
+
+    parameters: FloatArray  # (n, 5) in (a, b, rho, m, sigma)
+    covariance: FloatArray  # (n, 5, 5)
+    status: IntArray  # FitStatus
+    rmse: FloatArray  # weighted, in total variance
+    cost: FloatArray
+    free_cost: FloatArray
+    min_durrleman_g: FloatArray
+    repair: IntArray
+    n_points: IntArray
+    n_evaluations: IntArray
+    start: IntArray
+
+    def __len__(self) -> int:
+        """Count the slices."""
+        return self.status.size
+
+    def __getitem__(self, i: int) -> SviFit:
+        """Return slice `i` with its smile."""
+        status = FitStatus(self.status[i])
+        smile = None
+        if status is FitStatus.CONVERGED:
+            a, b, rho, m, sigma = self.parameters[i].tolist()
+            smile = RawSvi(a=a, b=b, rho=rho, m=m, sigma=sigma)
+        return SviFit(
+            smile=smile,
+            status=status,
+            rmse=float(self.rmse[i]),
+            covariance=self.covariance[i],
+            cost=float(self.cost[i]),
+            free_cost=float(self.free_cost[i]),
+            min_durrleman_g=float(self.min_durrleman_g[i]),
+            repair=Repair(self.repair[i]),
+            n_points=int(self.n_points[i]),
+            n_evaluations=int(self.n_evaluations[i]),
+            start=int(self.start[i]),
+        )
+
+    def quantities(self, tte: FloatArray) -> SmileQuantities:
+        """Volatility at the money and at 25 delta with standard errors; `tte` (n,) in years."""
+        return smile_quantities(self.parameters, self.covariance, tte)
+
+
+def fit_slices(
+    k: FloatArray,
+    w: FloatArray,
+    weight: FloatArray,
+    offsets: IntArray,
+    *,
+    loss: Loss = Loss.LINEAR,
+    loss_scale: float = 1.0,
+    is_guarded: bool = True,
+    is_calendar_free: bool = False,
+    floor: RawSvi | None = None,
+    min_points: int = MIN_POINTS,
+) -> SliceFits:
+    """Fit raw SVI to ragged slices by weighted least squares in total variance.
+
+    Parameters
+    ----------
+    k, w, weight : array, shape (n_quotes,)
+        Log-moneyness, quoted total variance and weight, slice after slice. With weight
+        1 / half-spread^2 (of total variance) residuals count half-spreads. Rows that are not
+        finite, or whose variance or weight is not positive, are left out.
+    offsets : array of int, shape (n_slices + 1,)
+        Slice i holds rows offsets[i] to offsets[i + 1].
+    loss, loss_scale : Loss, float
+        Robust loss, and the number of 1/sqrt(weight) where it leaves the parabola.
+    is_guarded : bool
+        Repair butterfly arbitrage, judged on the whole line.
+    is_calendar_free : bool
+        Slices stand in order of expiry and none may undercut the one before, on the whole line.
+    floor : RawSvi, optional
+        Smile that the first (calendar-free) or every slice may not undercut.
+    min_points : int
+        Fewer distinct usable strikes than this (or than five) are TOO_FEW_POINTS.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ or `offsets` does not walk through the quotes.
+    """
+    k, w, weight = (np.ascontiguousarray(x, dtype=np.float64) for x in (k, w, weight))
+    offsets = np.ascontiguousarray(offsets, dtype=np.int64)
+    if not (k.ndim == 1 and k.shape == w.shape == weight.shape):
+        shapes = (k.shape, w.shape, weight.shape)
+        raise ValueError(f"k, w and weight need one shape (n_quotes,), was {shapes}")
+    if offsets.size < 1 or offsets[0] < 0 or offsets[-1] > k.size or (np.diff(offsets) < 0).any():
+        raise ValueError(f"offsets need to rise from 0 to at most {k.size}, was {offsets}")
+    if not loss_scale > 0.0:
+        raise ValueError(f"loss_scale needs to be positive, was {loss_scale}")
+    n = offsets.size - 1
+    parameters, covariance = np.full((n, 5), np.nan), np.full((n, 5, 5), np.nan)
+    status, value = np.empty(n, np.int64), np.full((n, 3), np.nan)
+    count = np.zeros((n, 4), np.int64)
+    bounds = _NO_FLOOR if floor is None else np.array([*astuple(floor), -np.inf, np.inf])
+    is_guarded = is_guarded or is_calendar_free or floor is not None
+    fit_ragged(
+        k, w, weight, offsets, int(loss), float(loss_scale), is_guarded, is_calendar_free, bounds,
+        min_points, parameters, covariance, status, value, count,
+    )  # fmt: skip
+    return SliceFits(
+        parameters=parameters,
+        covariance=covariance,
+        status=status,
+        rmse=_rmse(k, w, weight, offsets, parameters),
+        cost=value[:, 0],
+        free_cost=value[:, 1],
+        min_durrleman_g=value[:, 2],
+        repair=count[:, 3],
+        n_points=count[:, 0],
+        n_evaluations=count[:, 1],
+        start=count[:, 2],
+    )
+
+
+def _rmse(
+    k: FloatArray, w: FloatArray, weight: FloatArray, offsets: IntArray, parameters: FloatArray
+) -> FloatArray:
+    """Weighted root mean square of model minus quote per slice, in total variance."""
+    a, b, rho, m, sigma = np.repeat(parameters, np.diff(offsets), axis=0).T
+    rows = slice(offsets[0], offsets[-1])
+    k, w, weight = k[rows], w[rows], weight[rows]
+    x = k - m
+    error = a + b * (rho * x + np.hypot(x, sigma)) - w
+    is_used = np.isfinite(k) & (w > 0.0) & np.isfinite(w) & (weight > 0.0) & np.isfinite(weight)
+    part = np.where(is_used, weight, 0.0)
+    square = np.where(is_used, part * error**2, 0.0)
+    edges = np.repeat(np.arange(offsets.size - 1), np.diff(offsets))
+    total = np.bincount(edges, square, offsets.size - 1)
+    norm = np.bincount(edges, part, offsets.size - 1)
+    return np.sqrt(np.divide(total, norm, out=np.full(norm.size, np.nan), where=norm > 0.0))

@@ -1,0 +1,241 @@
+r"""The fit of raw SVI slices: starts, robust weights, guard, polish, error bars.
+
+The residual of a quote is :math:`r = (w_{model} - w) \sqrt{weight}`: with weight = 1/half-spread^2
+(in total variance) it counts half-spreads. A robust loss is minimised by re-weighting:
+soft-L1 multiplies the weight by :math:`1/\sqrt{1 + r^2}`, Huber by :math:`\min(1, 1/|r|)`.
+
+Belongs here: what happens to one slice, and the loop over ragged slices, compiled. Not here: the
+public classes (`svi`).
+"""
+
+import math
+from enum import IntEnum
+
+import numpy as np
+from numba import njit
+
+from volsurf_math.smiles.svi_guard import (
+    FAILED,
+    NOT_NEEDED,
+    add_quotes,
+    min_g,
+    raw,
+    repair,
+    shortfall,
+    solve,
+)
+from volsurf_math.smiles.svi_projection import N_STARTS, coarse_starts, search
+
+CONVERGED, TOO_FEW_POINTS, NOT_CONVERGED, NOT_REPAIRED = 0, 1, 2, 3
+MIN_POINTS = 5  # one per parameter
+MAX_REWEIGHTS = 30
+MULTI_STARTED = (0, 2)  # rounds of re-weighting that look at the whole start grid again
+
+
+class Loss(IntEnum):
+    """What a residual of many half-spreads costs. Stored with settings, so never renumber."""
+
+    LINEAR = 0
+    SOFT_L1 = 1
+    HUBER = 2
+
+
+@njit(cache=True, error_model="numpy")
+def _search_box(k):
+    """Bounds on m and ln sigma from the quoted range.
+
+    A vertex wider than the quotes is a parabola whatever sigma is: without the bound long
+    expiries drift to sigma of several units with a of minus as much.
+    """
+    width = k.max() - k.min()
+    widest = min(2.0 * width, max(width, 1.0))
+    return (k.min() - width, k.max() + width, math.log(2e-3 * width), math.log(widest))
+
+
+@njit(cache=True, error_model="numpy")
+def _reweigh(k, w, weight, p, loss, loss_scale, out):
+    """Robust weights at p into `out`; returns the robust cost."""
+    a, b, rho, m, sigma = raw(p)
+    cost = 0.0
+    for i in range(k.size):
+        x = k[i] - m
+        error = a + b * (rho * x + math.sqrt(x * x + sigma * sigma)) - w[i]
+        square = weight[i] * error * error / (loss_scale * loss_scale)
+        if loss == 1:
+            root = math.sqrt(1.0 + square)
+            out[i] = weight[i] / root
+            cost += 2.0 * (root - 1.0)
+        elif loss == 2 and square > 1.0:
+            root = math.sqrt(square)
+            out[i] = weight[i] / root
+            cost += 2.0 * root - 1.0
+        else:
+            out[i] = weight[i]
+            cost += square
+    return cost * loss_scale * loss_scale
+
+
+@njit(cache=True, error_model="numpy")
+def _unconstrained(k, w, weight, loss, loss_scale, box, robust, p):
+    """Best smile without conditions into p, robust weights into `robust`.
+
+    Returns (evaluations, winning start, has converged).
+    """
+    sums, here, trial = np.empty(18), np.empty(9), np.empty(9)
+    starts = np.empty((N_STARTS, 3))
+    robust[:] = weight
+    evaluations, winner = 0, -1
+    m, log_sigma, last = math.nan, math.nan, np.inf
+    for turn in range(MAX_REWEIGHTS):
+        best = np.inf
+        if winner >= 0:
+            m, log_sigma, used = search(k, w, robust, m, log_sigma, box, sums, here, trial)
+            evaluations += used
+            best = here[0]
+            _unproject(here, m, log_sigma, p)
+        if turn in MULTI_STARTED:
+            coarse_starts(k, w, robust, sums, here, starts)
+            for i in range(N_STARTS):
+                if not starts[i, 0] < np.inf:
+                    continue
+                m_i, s_i, used = search(
+                    k, w, robust, starts[i, 1], starts[i, 2], box, sums, here, trial
+                )
+                evaluations += used
+                same = abs(here[0] - best) <= 1e-6 * best
+                if here[0] < best:
+                    best, m, log_sigma, winner = here[0], m_i, s_i, i
+                    _unproject(here, m, log_sigma, p)
+                if same:
+                    break
+        if winner < 0:
+            return evaluations, winner, False
+        cost = _reweigh(k, w, weight, p, loss, loss_scale, robust)
+        if loss == 0 or (turn > 2 and abs(last - cost) <= 1e-7 * cost):
+            return evaluations, winner, True
+        last = cost
+    return evaluations, winner, True  # re-weighting creeps at the end; the smile has settled
+
+
+@njit(cache=True, error_model="numpy")
+def _unproject(here, m, log_sigma, p):
+    """Fill free parameters from the inner solution (a, d, c) at (m, ln sigma)."""
+    rho = here[2] / here[3]
+    p[0], p[1], p[3], p[4] = here[1], here[3] / math.exp(log_sigma), m, log_sigma
+    p[2] = rho / math.sqrt(1.0 - rho * rho)
+
+
+@njit(cache=True, error_model="numpy")
+def _polish(k, w, weight, p, box):
+    """Gauss-Newton steps on direct residuals: the moments cancel near a perfect fit."""
+    hessian, factor = np.empty((5, 5)), np.empty((5, 5))
+    gradient, step = np.empty(5), np.empty(5)
+    cost = add_quotes(k, w, weight, p, hessian, gradient)
+    for _ in range(4):
+        if not solve(hessian, gradient, 1e-12, step, factor):
+            break
+        trial = p + step
+        is_inside = box[0] <= trial[3] <= box[1] and box[2] <= trial[4] <= box[3]
+        if not (is_inside and trial[1] > 0.0 and abs(trial[2]) < 30.0):
+            break
+        new = add_quotes(k, w, weight, trial, hessian, gradient)
+        if not new < cost:
+            break
+        p[:] = trial
+        is_settled = cost - new <= 1e-9 * cost
+        cost = new
+        if is_settled:
+            break
+
+
+@njit(cache=True, error_model="numpy")
+def _covariance(k, w, weight, p, covariance):
+    """Residual-scaled inverse Gauss-Newton Hessian in (a, b, rho, m, sigma)."""
+    hessian, factor = np.empty((5, 5)), np.empty((5, 5))
+    gradient, column, scale = np.empty(5), np.empty(5), np.empty(5)
+    cost = add_quotes(k, w, weight, p, hessian, gradient)
+    covariance[:] = math.nan
+    freedom = k.size - 5
+    for i in range(5):
+        scale[i] = 1.0 / math.sqrt(hessian[i, i] + 1e-300)
+    for i in range(5):
+        for j in range(i + 1):
+            hessian[i, j] *= scale[i] * scale[j]
+    if freedom < 1:
+        return
+    for i in range(5):
+        gradient[:] = 0.0
+        gradient[i] = -1.0
+        # a ridge of 1e-12: directions the quotes do not see get a large, finite variance
+        if not solve(hessian, gradient, 1e-12, column, factor):
+            covariance[:] = math.nan
+            return
+        covariance[i] = column * cost / freedom
+    jacobian = np.ones(5)
+    jacobian[2] = 1.0 / (1.0 + p[2] * p[2]) ** 1.5
+    jacobian[4] = math.exp(p[4])
+    for i in range(5):
+        for j in range(5):
+            covariance[i, j] *= scale[i] * jacobian[i] * scale[j] * jacobian[j]
+
+
+@njit(cache=True, error_model="numpy")
+def _usable(k, w, weight):
+    """Rows that can take part: finite, positive variance, positive weight."""
+    return np.isfinite(k) & (w > 0.0) & np.isfinite(w) & (weight > 0.0) & np.isfinite(weight)
+
+
+@njit(cache=True, error_model="numpy")
+def fit_slice(k, w, weight, loss, loss_scale, is_guarded, floor, min_points, p, cov, value, count):
+    """Fit one slice: p and `cov` get the smile, `value` and `count` its diagnostics.
+
+    value = (cost, unconstrained cost, min g); count = (points, evaluations, start, repair).
+    Returns the status.
+    """
+    keep = _usable(k, w, weight)
+    k, w, weight = k[keep], w[keep], weight[keep]
+    count[0] = k.size
+    if np.unique(k).size < max(min_points, MIN_POINTS):
+        return TOO_FEW_POINTS
+    box = _search_box(k)
+    robust = np.empty(k.size)
+    count[1], count[2], has_converged = _unconstrained(
+        k, w, weight, loss, loss_scale, box, robust, p
+    )
+    if not has_converged:
+        return NOT_CONVERGED
+    _polish(k, w, robust, p, box)
+    hessian, gradient = np.empty((5, 5)), np.empty(5)
+    value[1] = value[0] = add_quotes(k, w, robust, p, hessian, gradient)
+    count[3] = NOT_NEEDED
+    if is_guarded and shortfall(p, floor) > 0.0:
+        count[3], used = repair(k, w, robust, p, value[1], floor, box)
+        count[1] += used
+        value[0] = add_quotes(k, w, robust, p, hessian, gradient)
+    if not np.isfinite(p).all() or not np.isfinite(value[0]):
+        return NOT_CONVERGED
+    _covariance(k, w, robust, p, cov)
+    a, b, rho, m, sigma = raw(p)
+    value[2], _ = min_g(a, b, rho, m, sigma, 0.02)
+    return NOT_REPAIRED if count[3] == FAILED else CONVERGED
+
+
+@njit(cache=True, error_model="numpy")
+def fit_ragged(
+    k, w, weight, offsets, loss, loss_scale, is_guarded, is_stacked, floor, min_points,
+    parameters, covariance, status, value, count,
+):  # fmt: skip
+    """Fit every slice k[offsets[i]:offsets[i + 1]]; stacked: each smile is the next one's floor."""
+    p = np.empty(5)
+    for i in range(offsets.size - 1):
+        rows = slice(offsets[i], offsets[i + 1])
+        status[i] = fit_slice(
+            k[rows], w[rows], weight[rows], loss, loss_scale, is_guarded, floor, min_points,
+            p, covariance[i], value[i], count[i],
+        )  # fmt: skip
+        if status[i] != CONVERGED:
+            continue
+        a, b, rho, m, sigma = raw(p)
+        parameters[i] = np.array([a, b, rho, m, sigma])
+        if is_stacked:
+            floor = np.array([a, b, rho, m, sigma, -np.inf, np.inf])
