@@ -9,6 +9,7 @@ from typing import Any, Final
 
 KERNEL: Final[dict[str, Any]] = {
     "cache": True,
+    "forceinline": True,
     "error_model": "numpy",
     "fastmath": {"contract"},
 }

@@ -144,7 +144,8 @@ def implied_vol_row(price, forward, strike, tte, discount_factor, sign):
     if beta <= 0.0:
         return nan, NO_TIME_VALUE
     y = abs(log_ratio(forward, strike))
-    if beta >= exp(-0.5 * y):
+    maximum = forward if sign > 0.0 else strike
+    if price / discount_factor >= maximum or beta >= exp(-0.5 * y):
         return nan, ABOVE_MAXIMUM
     return total_volatility(y, beta) / sqrt(tte), OK
 

@@ -98,10 +98,12 @@ def fast_exp(x):
     k = shifted - ROUNDING
     r = (x - k * LN2_HIGH) - k * LN2_LOW
     r2 = r * r
+    r4 = r2 * r2
     low = (1.0 + r) + r2 * (0.5 + r * (1.0 / 6.0))
     middle = (1.0 / 24.0 + r * (1.0 / 120.0)) + r2 * (1.0 / 720.0 + r * (1.0 / 5040.0))
     high = (1.0 / 40320.0 + r * (1.0 / 362880.0)) + r2 * (1.0 / 3628800.0 + r * (1.0 / 39916800.0))
-    power = low + (r2 * r2) * (middle + (r2 * r2) * high)
+    last = 1.0 / 479001600.0 + r * (1.0 / 6227020800.0)
+    power = low + r4 * (middle + r4 * (high + r4 * last))
     return np.int64(np.float64(power).view(np.int64) + (exponent << 52)).view(np.float64)
 
 
