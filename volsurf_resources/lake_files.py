@@ -1,0 +1,53 @@
+"""How a file of the lake is locked, written and made visible; a kill at any moment does no harm.
+
+Belongs here: flock, fsync, rename. Not here: what is in the file.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+
+
+@contextmanager
+def locked(lock: Path) -> Iterator[None]:
+    """Hold an exclusive lock; it is freed by leaving, and by the death of the process."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("ab") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def write_beside(path: Path, frame: pl.DataFrame, metadata: dict[str, str]) -> Path:
+    """Write the file under a hidden name in the same folder, synced; return that name.
+
+    The name is the same for every writer: whoever holds the lock overwrites a dead writer's stray.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    hidden = path.with_name(f".{path.name}.tmp")
+    frame.write_parquet(hidden, compression="zstd", metadata=metadata)
+    _sync(hidden)
+    return hidden
+
+
+def put_in_place(hidden: Path, path: Path) -> None:
+    """Make a hidden file the visible one, at once."""
+    hidden.replace(path)
+    _sync(path.parent)
+
+
+def strays(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield hidden files and the visible ones that they were to become."""
+    for hidden in folder.glob(".*.parquet.tmp"):
+        yield hidden, hidden.with_name(hidden.name.removeprefix(".").removesuffix(".tmp"))
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
