@@ -18,13 +18,24 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 ENV_FILE = ".env"
 
 # Where things lie, who is told, and how a source is reached do not change what is computed.
-_NOT_COMPUTING = ("volsurf_home", "volsurf_archive", "duckdb", "log_", "alert", "smtp", "theta_")
+_NOT_COMPUTING = (
+    "volsurf_home",
+    "volsurf_archive",
+    "duckdb",
+    "history",
+    "log",
+    "alert",
+    "smtp",
+    "theta",
+)
 
 
 class Settings(BaseSettings):
     """What is in force. Field names are the names of the environment variables, in lower case."""
 
-    model_config = SettingsConfigDict(env_file=ENV_FILE, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_file=ENV_FILE, env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     volsurf_home: Path = Field(
         Path("data"), description="Folder of lake, history, Dagster instance, cache and logs."
@@ -128,13 +139,6 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(symbol.strip().upper() for symbol in value.split(",") if symbol.strip())
-        return value
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _empty_is_default(cls, value: Any, info: Any) -> Any:
-        if value == "":
-            return cls.model_fields[info.field_name].default
         return value
 
     @field_validator("volsurf_home", "volsurf_archive", "duckdb_path", "log_file")
