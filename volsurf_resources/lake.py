@@ -10,7 +10,7 @@ hence at every instant a reader finds the old version or the new one.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import islice
@@ -24,6 +24,7 @@ from volsurf_resources.content import part_hashes
 from volsurf_resources.lake_errors import BadFile, HistoryPruned
 from volsurf_resources.lake_files import locked, put_in_place, strays, write_beside
 from volsurf_resources.lake_reading import Stored, collect, load, understood_footer
+from volsurf_resources.lake_sql import Parameters, run_query
 from volsurf_resources.provenance import Footer, Provenance, read_footer, utc_now
 from volsurf_tables.catalogue import TABLES
 from volsurf_tables.table import Table
@@ -121,12 +122,11 @@ class Lake:
         first known later is absent. Dates that do not exist contribute nothing.
         """
         contract = self.table(table)
-        wanted = self.days(table) if days is None else sorted({_date(day) for day in days})
         while True:
-            versions = self._versions(contract, wanted, known_at)
+            versions = self.versions(table, days, known_at)
             frame = collect(contract, versions, symbols, columns, snapshot)
             # A date replaced in between shows its new version, which was not known yet.
-            if known_at is None or versions == self._versions(contract, wanted, known_at):
+            if known_at is None or versions == self.versions(table, days, known_at):
                 return frame
 
     def days(self, table: str, symbol: str | None = None) -> list[date]:
@@ -160,6 +160,29 @@ class Lake:
     def footer(self, table: str, day: Day) -> Footer | None:
         """Return all that a date's file says of itself; None if there is no file."""
         return read_footer(self.path(table, day))
+
+    def versions(
+        self, table: str, days: Sequence[Day] | None = None, known_at: datetime | None = None
+    ) -> list[tuple[Path, Footer]]:
+        """Return the file that holds each date (None: all), now or as known at a past time."""
+        contract = self.table(table)
+        wanted = self.days(table) if days is None else sorted({_date(day) for day in days})
+        found = []
+        for day in wanted:
+            path = self.path(table, day)
+            footer = understood_footer(path, contract)
+            if footer is not None and known_at is not None and footer.known_at > known_at:
+                first = footer.first_known_at
+                path, footer = self._version_at(path, contract, known_at)
+                if footer is None and first <= known_at:
+                    raise HistoryPruned(f"{table} of {day} as known at {known_at} is pruned")
+            if footer is not None:
+                found.append((path, footer))
+        return found
+
+    def sql(self, query: str, params: Parameters = None) -> pl.DataFrame:
+        """Return the rows of one SELECT over the tables and the mission's views (`views`)."""
+        return run_query(self, query, params)
 
     def upgrade(self) -> list[Path]:
         """Rewrite files of older versions in today's schema, rows and times kept; return them."""
@@ -227,25 +250,6 @@ class Lake:
                 parts=part_hashes(frame, contract),
             )
             put_in_place(write_beside(path, frame, footer.metadata()), path)
-
-    def _versions(
-        self, contract: Table, days: Iterable[date], known_at: datetime | None
-    ) -> list[tuple[Path, Footer]]:
-        """Return the file to read for each date that exists, or existed at `known_at`."""
-        found = []
-        for day in days:
-            path = self.path(contract.name, day)
-            footer = understood_footer(path, contract)
-            if footer is not None and known_at is not None and footer.known_at > known_at:
-                first = footer.first_known_at
-                path, footer = self._version_at(path, contract, known_at)
-                if footer is None and first <= known_at:
-                    raise HistoryPruned(
-                        f"{contract.name} of {day} as known at {known_at} is pruned"
-                    )
-            if footer is not None:
-                found.append((path, footer))
-        return found
 
     def _version_at(
         self, path: Path, contract: Table, known_at: datetime
