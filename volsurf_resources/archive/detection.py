@@ -1,0 +1,40 @@
+"""Which mapping reads an archive: the one told, the folder's own, or the shipped ones that fit.
+
+Belongs here: that choice. Not here: what a mapping says.
+"""
+
+from pathlib import Path
+
+from volsurf_resources.archive.holdings import claim_files
+from volsurf_resources.archive.mapping import (
+    MAPPING_FILE,
+    Mapping,
+    load_mapping,
+    merged_mapping,
+    shipped_mappings,
+)
+from volsurf_resources.archive.reader import data_files
+from volsurf_resources.source import Unreadable
+
+
+def mapping_for(folder: Path, told: str | Path | None) -> Mapping:
+    """Return the mapping of a folder; `Unreadable` if none is told and none fits."""
+    if told is not None:
+        inside = folder / told
+        return load_mapping(inside if inside.is_file() else told)
+    if (own := folder / MAPPING_FILE).is_file():
+        return load_mapping(own)
+    if not data_files(folder):
+        raise Unreadable(f"the archive folder {folder} has no .csv, .txt, .zip or .parquet file")
+    fitting = [name for name in shipped_mappings() if _fits(folder, name)]
+    if not fitting:
+        raise Unreadable(
+            f"no shipped mapping {shipped_mappings()} fits the files in {folder}: name one, or "
+            f"describe the files in {folder / MAPPING_FILE} (see docs/archive.md)"
+        )
+    return merged_mapping(fitting)
+
+
+def _fits(folder: Path, name: str) -> bool:
+    mapping = load_mapping(name)
+    return mapping.is_detectable and bool(claim_files(folder, mapping).found)

@@ -1,0 +1,294 @@
+"""What a mapping says: which files hold which table, and how their words become ours.
+
+Belongs here: the grammar of `volsurf.toml` and of the shipped `mappings/*.toml`, and their loading.
+Not here: any vendor's words (those are the TOML files) and any reading of data.
+"""
+
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import polars as pl
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
+
+from volsurf_resources.source import Unreadable
+from volsurf_tables.market import INDEX_LEVELS, RAW_OPTIONS_CHAINS, UNDERLYING_PRICES
+
+MAPPING_FILE = "volsurf.toml"
+_SHIPPED = Path(__file__).parent / "mappings"
+_FILLED_BY_US = {"snapshot", "ingestion_timestamp", "open_interest_date"}
+
+
+def normalised(header: str) -> str:
+    """Return a column's name as it is compared: no blanks, no brackets, no capitals."""
+    return header.strip().strip("[]\ufeff").strip().casefold()
+
+
+Header = Annotated[str, AfterValidator(normalised)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Cell(_Strict):
+    """Where one of our columns comes from, and what must be done to it.
+
+    The value is the first filled one among `column`, or the mean of the columns in `mean`, or
+    `constant`, or what the group of the pattern `file_name` finds in the file's name. `part` picks
+    one piece of a text cut at `separator`. Numbers in `nulls` mean nothing was reported; the rest
+    is multiplied by `scale`. Dates follow one of `format` (strptime, or `unix_s`, `unix_ms`).
+    """
+
+    column: tuple[Header, ...] = ()
+    mean: tuple[Header, ...] = ()
+    constant: str | float | None = None
+    file_name: str | None = None
+    separator: str = " "
+    part: int | None = None
+    strip_prefix: str = ""
+    words: dict[str, str] = {}
+    nulls: tuple[float, ...] = ()
+    scale: float = 1.0
+    format: tuple[str, ...] = ("%Y-%m-%d",)
+    optional: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthand(cls, value: Any) -> Any:
+        if isinstance(value, str | list):
+            value = {"column": value}
+        if isinstance(value, dict):
+            value = dict(value)
+            for key in ("column", "format"):
+                if isinstance(value.get(key), str):
+                    value[key] = [value[key]]
+        return value
+
+    @model_validator(mode="after")
+    def _has_one_origin(self) -> "Cell":
+        origins = (self.column, self.mean, self.constant is not None, self.file_name)
+        if sum(map(bool, origins)) != 1:
+            raise ValueError("needs exactly one of column, mean, constant, file_name")
+        return self
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Columns of the file that the value is made of."""
+        return self.column or self.mean
+
+    def is_met_by(self, header: frozenset[str]) -> bool:
+        """Whether a file with these columns can give the value."""
+        if self.column:
+            return any(name in header for name in self.column)
+        return all(name in header for name in self.mean)
+
+
+class Flag(_Strict):
+    """Rows whose `column` holds one of `values` (or, with `unless`, anything else)."""
+
+    column: Header
+    values: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+    reason: str = ""
+    optional: bool = False
+
+
+class FileTable(_Strict):
+    """What all tables say: the files by glob (any matches), the columns, the rows that count."""
+
+    allowed: ClassVar[frozenset[str]] = frozenset()
+    files: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    separator: str = ","
+    label: str = ""
+    where: dict[Header, tuple[str, ...]] = {}
+    refuse_columns: dict[Header, str] = {}
+    columns: dict[str, Cell]
+
+    @model_validator(mode="after")
+    def _knows_its_columns(self) -> "FileTable":
+        if unknown := sorted(set(self.columns) - self.allowed):
+            raise ValueError(f"unknown columns {unknown}; known are {sorted(self.allowed)}")
+        return self
+
+    def cells(self) -> Iterator[tuple[str, Cell]]:
+        """Every (our column, cell) that the table names."""
+        yield from self.columns.items()
+
+    def missing(self, header: frozenset[str]) -> list[str]:
+        """Columns that the mapping needs and a file with this header lacks."""
+        lacking = {
+            " or ".join(cell.needs)
+            for _, cell in self.cells()
+            if not cell.optional and not cell.is_met_by(header)
+        }
+        return sorted(lacking | {name for name in self.where if name not in header})
+
+
+def _names(schema: pl.Schema, *others: str) -> frozenset[str]:
+    return frozenset({*schema, *others} - _FILLED_BY_US)
+
+
+class Chains(FileTable):
+    """Files of option quotes: one row per contract, or per strike with `call` and `put` sides."""
+
+    allowed: ClassVar[frozenset[str]] = _names(RAW_OPTIONS_CHAINS.schema)
+    call: dict[str, Cell] = {}
+    put: dict[str, Cell] = {}
+    minutes_before_close: float = 0.0
+    time_zone: str = "America/New_York"
+    open_interest_of: Literal["same_session", "previous_session"] = "previous_session"
+    adjusted: Flag | None = None
+    adjusted_roots: tuple[str, ...] = ()
+    refuse: Flag | None = None
+    underlying_is_close: bool = False
+
+    def cells(self) -> Iterator[tuple[str, Cell]]:
+        """Every (our column, cell) that the table names, on both sides."""
+        yield from super().cells()
+        yield from self.call.items()
+        yield from self.put.items()
+
+    def missing(self, header: frozenset[str]) -> list[str]:
+        """Columns that the mapping needs and a file with this header lacks."""
+        flags = [flag for flag in (self.adjusted, self.refuse) if flag and not flag.optional]
+        lacking = {flag.column for flag in flags if flag.column not in header}
+        return sorted(lacking | set(super().missing(header)))
+
+    @model_validator(mode="after")
+    def _names_a_contract(self) -> "Chains":
+        named = {name for name, _ in self.cells()}
+        if self.call:
+            named.add("option_type")
+        if "contract_id" in named:
+            named |= {"symbol", "expiration_date", "option_type", "strike"}
+        needed = {"symbol", "quote_date", "expiration_date", "option_type", "strike", "bid", "ask"}
+        if lacking := sorted(needed - named):
+            raise ValueError(f"a chain needs the columns {lacking}")
+        return self
+
+
+class Prefer(_Strict):
+    """Keep one source per series and date: the first in `order` that has a value."""
+
+    column: Header
+    order: tuple[str, ...]
+
+
+class Bars(FileTable):
+    """Daily bars. A `last_resort` serves only symbols that no other table knows."""
+
+    allowed: ClassVar[frozenset[str]] = _names(UNDERLYING_PRICES.schema)
+    prefer: Prefer | None = None
+    last_resort: bool = False
+
+
+class Levels(Bars):
+    """Daily bars of volatility indices."""
+
+    allowed: ClassVar[frozenset[str]] = _names(INDEX_LEVELS.schema)
+
+
+class Dividends(FileTable):
+    """Cash dividends by ex-date."""
+
+    allowed: ClassVar[frozenset[str]] = frozenset({"symbol", "ex_date", "amount"})
+
+
+class Curves(FileTable):
+    """Rates: one column per tenor, or rows of `series` and `value`; `tenors` gives years.
+
+    `quoted` says what the numbers are: bond-equivalent par yields, continuous zero rates, or a
+    simple overnight rate (ACT/360), which is put before the first tenor of the curve. What is
+    `published` the next session is not known at the end of its own.
+    """
+
+    allowed: ClassVar[frozenset[str]] = frozenset({"curve_date", "series", "value"})
+    tenors: dict[Header, float]
+    quoted: Literal["par", "zero", "overnight"] = "par"
+    scale: float = 0.01
+    published: Literal["same_session", "next_session"] = "same_session"
+
+
+class Mapping(_Strict):
+    """One archive's layout. Tables have names, so that another mapping can extend them."""
+
+    name: str
+    about: str = ""
+    is_detectable: bool = True
+    chains: dict[str, Chains] = {}
+    underlying: dict[str, Bars] = {}
+    dividends: dict[str, Dividends] = {}
+    rates: dict[str, Curves] = {}
+    index_levels: dict[str, Levels] = {}
+
+    def tables(self) -> Iterator[tuple[str, FileTable]]:
+        """Every table as (kind.name, table), in the order in which they are preferred."""
+        for kind in ("chains", "underlying", "dividends", "rates", "index_levels"):
+            for name, table in getattr(self, kind).items():
+                yield f"{kind}.{name}", table
+
+
+def shipped_mappings() -> list[str]:
+    """Names of the mappings that come with the package."""
+    return sorted(path.stem for path in _SHIPPED.glob("*.toml"))
+
+
+def load_mapping(name: str | Path) -> Mapping:
+    """Return a mapping by the name of a shipped one or the path of a TOML file.
+
+    Raises `Unreadable` with the file, the place and the rule that was broken.
+    """
+    path = _path_of(name)
+    return _validated(_merged(path), path.name)
+
+
+def merged_mapping(names: Sequence[str]) -> Mapping:
+    """Return one mapping with the tables of several shipped ones, named after all of them."""
+    merged: dict[str, Any] = {}
+    for name in names:
+        merged = _laid_over(merged, _merged(_path_of(name)))
+    return _validated({**merged, "name": "+".join(names)}, "+".join(names))
+
+
+def _validated(raw: dict[str, Any], file: str) -> Mapping:
+    try:
+        return Mapping.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(step) for step in first["loc"])
+        raise Unreadable(f"mapping {file}: {place}: {first['msg']}") from None
+
+
+def _path_of(name: str | Path) -> Path:
+    path = _SHIPPED / f"{name}.toml"
+    if not path.is_file():
+        path = Path(name)
+    if not path.is_file():
+        raise Unreadable(
+            f"there is no mapping {str(name)!r}: give a TOML file or one of {shipped_mappings()}"
+        )
+    return path
+
+
+def _merged(path: Path) -> dict[str, Any]:
+    """A TOML file laid over the mappings that it extends."""
+    try:
+        own = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Unreadable(f"mapping {path.name} is no TOML: {error}") from None
+    parents = own.pop("extends", [])
+    merged: dict[str, Any] = {}
+    for parent in [parents] if isinstance(parents, str) else parents:
+        merged = _laid_over(merged, _merged(_path_of(parent)))
+    return _laid_over(merged, {"name": path.stem, "is_detectable": True, **own})
+
+
+def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    both = dict(below)
+    for key, value in above.items():
+        nested = isinstance(value, dict) and isinstance(both.get(key), dict)
+        both[key] = _laid_over(both[key], value) if nested else value
+    return both

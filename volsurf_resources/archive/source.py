@@ -1,0 +1,278 @@
+"""A folder of the user's own files as a market source.
+
+Belongs here: answering the protocol from files. Not here: how a file is read or what it means.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from volsurf_resources.archive.cells import cell_date, cell_number
+from volsurf_resources.archive.chains import completed, shaped
+from volsurf_resources.archive.detection import mapping_for
+from volsurf_resources.archive.holdings import (
+    Claim,
+    Claims,
+    Sessions,
+    claim_files,
+    sessions_in,
+    symbol_text,
+)
+from volsurf_resources.archive.mapping import Chains
+from volsurf_resources.archive.reader import data_files
+from volsurf_resources.archive.series import bars, latest_curve, rows_of
+from volsurf_resources.exchange_calendar import is_session
+from volsurf_resources.source import NoData, Unreadable
+from volsurf_tables.market import INDEX_LEVELS, MARKET_RATES, UNDERLYING_PRICES
+from volsurf_tables.table import Table
+
+
+class Archive:
+    """Market source over the files in `folder`, read by `mapping`.
+
+    `mapping` is the name of a shipped mapping or the path of a TOML file; without it, that is
+    `volsurf.toml` in the folder, else the shipped mappings whose columns the files have. Files
+    are looked at when first asked for; what they hold is kept as long as they do not change.
+    """
+
+    def __init__(self, folder: Path, mapping: str | Path | None = None) -> None:
+        self.folder = Path(folder)
+        self.mapping = mapping_for(self.folder, mapping)
+        self._state: tuple[object, ...] = ()
+        self._claims = Claims()
+
+    @property
+    def name(self) -> str:
+        """Name of the mapping."""
+        return self.mapping.name
+
+    @property
+    def problems(self) -> dict[Path, str]:
+        """Files that could not be understood, and why."""
+        return dict(self._looked_at().problems)
+
+    def chain(self, symbol: str, session: date) -> pl.DataFrame:
+        """Return the chain of one symbol and session, from the first table that holds it.
+
+        Raises `NoData` for a day without a session, an unknown symbol, a session that the archive
+        lacks or marks as no true one; `Unreadable` if the files do not say what the mapping says.
+        """
+        holding = [
+            (claim, sessions[symbol][session])
+            for claim, sessions in self._holdings()
+            if session in sessions.get(symbol, {})
+        ]
+        for claim, refused in holding:
+            if refused:
+                raise NoData(f"{symbol} {session} in {claim.part} is {refused}")
+        if not is_session(session):
+            raise NoData(f"{session} ({session:%A}) is no session of the exchange")
+        if not holding:
+            raise self._absent(symbol, session)
+        best = holding[0][0].table_name
+        chosen = [claim for claim, _ in holding if claim.table_name == best]
+        table = _chains(chosen[0])
+        frames = [_session_rows(claim, symbol, session) for claim in chosen]
+        return completed(pl.concat(frames), table, symbol, session, self.name)
+
+    def sessions(self, symbol: str, start: date, end: date) -> Sequence[date]:
+        """Return the sessions of the range whose chain the archive can serve, in order."""
+        return [day for day in self._served(symbol) if start <= day <= end]
+
+    def underlying(self, symbol: str, start: date, end: date) -> pl.DataFrame:
+        """Return daily bars as traded; where a file has only adjusted closes, the source says so.
+
+        Dates without a bar get the underlying of the chain as close, where the mapping vouches
+        for it.
+        """
+        claims = self._looked_at()
+        frame = bars(claims.of("underlying"), "symbol", self.name, symbol)
+        frame = _in_schema(frame, UNDERLYING_PRICES).filter(pl.col("quote_date") >= start)
+        frame = pl.concat([frame, self._closes_of_chains(symbol, start, end, frame["quote_date"])])
+        paid = [rows_of(claim, symbol=symbol) for claim in claims.of("dividends")]
+        amounts: dict[date, float] = {}
+        for rows in paid:
+            for day, amount in rows.drop_nulls().select("ex_date", "amount").iter_rows():
+                amounts.setdefault(day, amount)
+        dividend = pl.col("quote_date").replace_strict(
+            amounts, default=0.0, return_dtype=pl.Float64
+        )
+        return (
+            frame.filter(pl.col("quote_date").is_between(start, end))
+            .with_columns(
+                dividend=pl.coalesce("dividend", dividend),
+                split_ratio=pl.col("split_ratio").fill_null(1.0),
+            )
+            .sort("quote_date")
+        )
+
+    def rates(self, session: date) -> pl.DataFrame:
+        """Return the freshest curve that was known at the session's end, of any age."""
+        rows = list(latest_curve(self._looked_at().of("rates"), session))
+        if not rows:
+            raise NoData(f"the archive has no rates up to {session}: {self._hint('rates')}")
+        frame = pl.DataFrame(rows).with_columns(quote_date=pl.lit(session), snapshot=pl.lit("EOD"))
+        return _in_schema(frame, MARKET_RATES)
+
+    def index_levels(self, start: date, end: date) -> pl.DataFrame:
+        """Return daily bars of the volatility indices that the files have."""
+        frame = bars(self._looked_at().of("index_levels"), "index", self.name, None)
+        frame = _in_schema(frame, INDEX_LEVELS)
+        return frame.filter(pl.col("quote_date").is_between(start, end)).sort("index", "quote_date")
+
+    def new_sessions(self, since: str | None = None) -> tuple[str, dict[str, list[date]]]:
+        """Return a cursor, and the sessions in files that are new or changed since the last one.
+
+        The cursor is JSON: file -> [size, time of change].
+        """
+        before: dict[str, Any] = json.loads(since) if since else {}
+        now = self.fingerprints()
+        changed = {path for path, seen in now.items() if before.get(path) != seen}
+        found: dict[str, set[date]] = {}
+        for claim, sessions in self._holdings():
+            if claim.part.path.relative_to(self.folder).as_posix() in changed:
+                for symbol, days in sessions.items():
+                    good = {day for day, refused in days.items() if not refused and is_session(day)}
+                    found.setdefault(symbol, set()).update(good)
+        return json.dumps(now, sort_keys=True), {s: sorted(days) for s, days in found.items()}
+
+    def fingerprints(self) -> dict[str, list[int]]:
+        """Return size and time of change of every data file, by its path in the folder."""
+        return {
+            path.relative_to(self.folder).as_posix(): [path.stat().st_size, path.stat().st_mtime_ns]
+            for path in data_files(self.folder)
+        }
+
+    def files_for(self, symbol: str, session: date) -> list[Path]:
+        """Return the files that hold a session of a symbol."""
+        held = self._holdings()
+        return sorted(
+            {claim.part.path for claim, sessions in held if session in sessions.get(symbol, {})}
+        )
+
+    def _looked_at(self) -> Claims:
+        state = tuple((name, *seen) for name, seen in self.fingerprints().items())
+        if state != self._state or not state:
+            self._claims = claim_files(self.folder, self.mapping)
+            self._state = state
+        return self._claims
+
+    def _holdings(self) -> list[tuple[Claim, Sessions]]:
+        claims, held = self._looked_at(), []
+        for claim in claims.of("chains"):
+            try:
+                held.append((claim, sessions_in(claim, _chains(claim))))
+            except Unreadable as error:
+                claims.problems[claim.part.path] = str(error)
+        return held
+
+    def _served(self, symbol: str) -> list[date]:
+        refused: dict[date, str] = {}
+        for _, sessions in self._holdings():
+            for day, reason in sessions.get(symbol, {}).items():
+                refused[day] = refused.get(day, "") or reason
+        return sorted(day for day, reason in refused.items() if not reason and is_session(day))
+
+    def _absent(self, symbol: str, session: date) -> Exception:
+        """Why there is no chain: a broken file may hold it, else what the archive does have."""
+        held = self._holdings()
+        if problems := self.problems:
+            more = f" (and {len(problems) - 1} more files)" if len(problems) > 1 else ""
+            return Unreadable(next(iter(problems.values())) + more)
+        days = self._served(symbol)
+        if not days:
+            known = sorted({name for _, sessions in held for name in sessions})
+            return NoData(
+                f"the archive has no chain of {symbol}, it has {known}: {self._hint('chains')}"
+            )
+        return NoData(
+            f"the archive has no chain of {symbol} on {session}; "
+            f"it has {len(days)} sessions from {days[0]} to {days[-1]}"
+        )
+
+    def _hint(self, kind: str) -> str:
+        globs = sorted(
+            {
+                glob
+                for name, table in self.mapping.tables()
+                for glob in table.files
+                if name.startswith(kind)
+            }
+        )
+        return f"mapping {self.name} looks for {globs} in {self.folder}"
+
+    def _closes_of_chains(
+        self, symbol: str, start: date, end: date, known: pl.Series
+    ) -> pl.DataFrame:
+        closes: dict[date, float] = {}
+        for claim, sessions in self._holdings():
+            table = _chains(claim)
+            wanted = [
+                day
+                for day, refused in sessions.get(symbol, {}).items()
+                if start <= day <= end and not refused and is_session(day)
+            ]
+            if table.underlying_is_close and set(wanted) - set(known) - set(closes):
+                for day, price in _stated_closes(claim, symbol, wanted):
+                    closes.setdefault(day, price)
+        rows = [(day, price) for day, price in closes.items() if day not in set(known)]
+        frame = pl.DataFrame(
+            rows, schema={"quote_date": pl.Date, "close": pl.Float64}, orient="row"
+        )
+        return _in_schema(
+            frame.with_columns(
+                symbol=pl.lit(symbol),
+                snapshot=pl.lit("EOD"),
+                data_source=pl.lit(f"{self.name}: underlying of the chain"),
+            ),
+            UNDERLYING_PRICES,
+        )
+
+
+def _chains(claim: Claim) -> Chains:
+    assert isinstance(claim.table, Chains)
+    return claim.table
+
+
+def _rows_of_symbol(claim: Claim, symbol: str) -> tuple[pl.LazyFrame, pl.Expr]:
+    """Raw rows of a symbol, and the expression of their date."""
+    rows = claim.rows()
+    header = rows.collect_schema()
+    day = cell_date(claim.table.columns["quote_date"], header, claim.part.name)
+    return rows.filter(symbol_text(claim.table, header, claim.part.name) == symbol), day
+
+
+def _collected(rows: pl.LazyFrame, claim: Claim) -> pl.DataFrame:
+    try:
+        return rows.collect()
+    except pl.exceptions.PolarsError as error:
+        raise Unreadable(f"{claim.where} cannot be read: {error}") from None
+
+
+def _session_rows(claim: Claim, symbol: str, session: date) -> pl.DataFrame:
+    rows, day = _rows_of_symbol(claim, symbol)
+    raw = _collected(rows.filter(day == session), claim)
+    return shaped(raw, _chains(claim), claim.part, claim.where)
+
+
+def _stated_closes(claim: Claim, symbol: str, days: Sequence[date]) -> list[tuple[date, float]]:
+    rows, day = _rows_of_symbol(claim, symbol)
+    price = cell_number(
+        claim.table.columns["underlying_price"], rows.collect_schema(), claim.part.name
+    )
+    stated = rows.select(day=day, price=price).filter(pl.col("day").is_in(days)).drop_nulls()
+    first = stated.group_by("day").agg(pl.col("price").first()).sort("day")
+    return list(_collected(first, claim).iter_rows())
+
+
+def _in_schema(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Frame in a table's columns, without what the asset adds; those it lacks are null."""
+    schema = {name: dtype for name, dtype in table.schema.items() if name in table.content}
+    return frame.select(
+        pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype).alias(name)
+        for name, dtype in schema.items()
+    )
