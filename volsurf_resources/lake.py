@@ -29,6 +29,8 @@ from volsurf_resources.provenance import Footer, Provenance, read_footer, utc_no
 from volsurf_tables.catalogue import TABLES
 from volsurf_tables.table import Table
 
+__all__ = ["Day", "Lake", "Provenance", "Written"]
+
 Day = date | str
 
 
@@ -52,7 +54,7 @@ class Lake:
     root: Path
     retention_days: int | None = field(default=None, kw_only=True)
     history: Path | None = field(default=None, kw_only=True)
-    tables: tuple[Table, ...] = field(default=TABLES, kw_only=True)
+    tables: tuple[Table, ...] = field(default=TABLES, kw_only=True, repr=False)
 
     def table(self, name: str) -> Table:
         """Return the contract of a table; KeyError if there is none of that name."""
