@@ -1,0 +1,31 @@
+# make demo   simulated market through every table, and what came of it
+# make ui     Dagster's pages on 127.0.0.1:3000, with that history
+# make test   the tests
+# PYTHON=python3.12 make demo   with another interpreter, 3.11 or later
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo ui test clean
+
+demo: .venv/installed
+	$(BIN)/volsurf demo
+
+ui: .venv/installed
+	$(BIN)/volsurf ui
+
+test: .venv/installed-for-tests
+	$(BIN)/python -m pytest
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed" * (sys.version_info < (3, 11)))'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+.venv/installed-for-tests: .venv/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv

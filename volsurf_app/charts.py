@@ -1,0 +1,38 @@
+"""Frames drawn as text, for a terminal.
+
+Belongs here: pictures made of characters. Not here: the queries behind them.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+WIDTH, HEIGHT = 78, 18
+
+
+def line_chart(
+    title: str,
+    days: Sequence[date],
+    series: Mapping[str, Sequence[float | None]],
+    *,
+    is_coloured: bool = True,
+) -> str:
+    """Draw series over sessions, evenly spaced; a null is a gap."""
+    import plotext
+
+    figure = plotext.figure
+    figure.clear()
+    figure.plot_size(WIDTH, HEIGHT)
+    figure.theme("clear")
+    for label, values in series.items():
+        known = [(n, value) for n, value in enumerate(values) if value is not None]
+        if known:
+            signal = figure.signal(*map(list, zip(*known, strict=True)))
+            signal.lines().label(label)
+            for place, ((before, _), (n, _)) in enumerate(zip(known, known[1:], strict=False)):
+                if n - before > 1:
+                    signal.line(place + 1, False)
+            figure.draw(signal)
+    step = max(1, (len(days) - 1) // 5)
+    figure.ruler(0).ticks(list(range(0, len(days), step)), [str(day) for day in days[::step]])
+    figure.title(title)
+    return str(figure.build().string(not is_coloured))

@@ -1,0 +1,90 @@
+"""What a user types, understood or refused with exit code 2: symbols, sessions, ranges.
+
+Belongs here: parsing and its messages. Not here: what is done with it.
+"""
+
+import re
+from datetime import UTC, date, datetime
+from typing import Annotated
+
+import typer
+
+from volsurf_resources.exchange_calendar import (
+    is_session,
+    latest_closed_session,
+    previous_session,
+    sessions,
+)
+from volsurf_resources.settings import Settings
+
+Symbol = Annotated[
+    str | None, typer.Argument(help="Underlying, as SPY. [default: DEFAULT_SYMBOL]", metavar="SYMBOL")
+]
+Day = Annotated[
+    str, typer.Option("--date", help="Session: YYYY-MM-DD, or today for the latest closed one.")
+]
+Start = Annotated[str, typer.Option("--start", help="First day: YYYY-MM-DD.")]
+End = Annotated[str, typer.Option("--end", help="Last day: YYYY-MM-DD, or today.")]
+Force = Annotated[bool, typer.Option("--force", help="Also redo what is up to date.")]
+
+TODAY = "today"
+_SYMBOL = re.compile(r"[A-Z][A-Z0-9.]{0,9}")
+
+
+def symbol_of(text: str | None, settings: Settings) -> str:
+    """Return the symbol asked for, in capitals; the default one if none was."""
+    symbol = (text or settings.default_symbol).strip().upper()
+    if not _SYMBOL.fullmatch(symbol):
+        raise typer.BadParameter(f"{text!r} is no symbol", param_hint="SYMBOL")
+    return symbol
+
+
+def session_of(text: str, hint: str = "--date") -> date:
+    """Return the closed session that a date names; `today` is the latest one."""
+    latest = latest_closed_session(datetime.now(UTC))
+    if text.strip().lower() == TODAY:
+        return latest
+    day = _date(text, hint)
+    if not is_session(day):
+        what = f"a {day:%A}" if day.weekday() >= 5 else "an exchange holiday"
+        raise typer.BadParameter(
+            f"{day} is {what}; the session before is {previous_session(day)}", param_hint=hint
+        )
+    _refuse_future(day, latest, hint)
+    return day
+
+
+def range_of(start: str, end: str, settings: Settings) -> list[date]:
+    """Return the closed sessions from `start` to `end`, both included."""
+    latest = latest_closed_session(datetime.now(UTC))
+    first = _date(start, "--start")
+    last = latest if end.strip().lower() == TODAY else _date(end, "--end")
+    if first > last:
+        raise typer.BadParameter(f"{first} is after --end {last}", param_hint="--start")
+    if first < settings.ingestion_start_date:
+        raise typer.BadParameter(
+            f"{first} is before INGESTION_START_DATE {settings.ingestion_start_date}",
+            param_hint="--start",
+        )
+    if last > latest:
+        _refuse_future(last, latest, "--end")
+    days = sessions(first, last)
+    if not days:
+        raise typer.BadParameter(
+            f"there is no session from {first} to {last}", param_hint="--start, --end"
+        )
+    return days
+
+
+def _refuse_future(day: date, latest: date, hint: str) -> None:
+    if day > latest:
+        raise typer.BadParameter(
+            f"{day} has not closed yet; the latest closed session is {latest}", param_hint=hint
+        )
+
+
+def _date(text: str, hint: str) -> date:
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no date: YYYY-MM-DD", param_hint=hint) from None

@@ -1,0 +1,88 @@
+"""Documents written from the code: `docs/data_dictionary.md` and `.env.example`.
+
+Belongs here: turning declarations (tables, settings) into text. `python -m volsurf_app.documents`
+writes both into the current folder; a test fails when they are out of date.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import wrap
+from typing import Literal, get_args, get_origin
+
+from volsurf_resources.settings import Settings
+from volsurf_tables.catalogue import TABLES
+from volsurf_tables.table import Column, Table
+
+_WIDTH = 98
+
+
+def data_dictionary() -> str:
+    """Return the data dictionary in Markdown: every column of every table."""
+    lines = [
+        "# Data dictionary",
+        "",
+        "Written from `volsurf_tables` by `python -m volsurf_app.documents`; do not edit.",
+        "",
+        "| table | group | rows are | key |",
+        "|---|---|---|---|",
+    ]
+    for table in TABLES:
+        link = f"[`{table.name}`](#{table.name})"
+        lines.append(f"| {link} | {table.group} | {table.meaning} | {', '.join(table.key)} |")
+    for table in TABLES:
+        lines += _section(table)
+    return "\n".join(lines) + "\n"
+
+
+def _section(table: Table) -> Iterator[str]:
+    yield from ("", f"## {table.name}", "", f"{table.meaning} Schema version {table.version}.", "")
+    yield from ("| column | type | unit | meaning |", "|---|---|---|---|")
+    for column in table.columns:
+        name = f"**{column.name}**" if column.name in table.key else column.name
+        meaning = f"{column.meaning}{_limits(column)}"
+        yield f"| {name} | {column.dtype} | {column.unit} | {meaning} |"
+
+
+def _limits(column: Column) -> str:
+    if column.one_of:
+        return f" One of {', '.join(column.one_of)}."
+    if column.low is not None and column.high is not None:
+        return f" From {column.low:g} to {column.high:g}."
+    if column.low is not None:
+        return f" At least {column.low:g}."
+    return "" if column.high is None else f" At most {column.high:g}."
+
+
+def env_example() -> str:
+    """Return a `.env` that lists every setting with its meaning and default."""
+    lines = [
+        "# Every setting of Volsurf. Copy to .env and change what you need: the environment",
+        "# overrides .env, which overrides the default. An empty value means the default.",
+    ]
+    for name, field in Settings.model_fields.items():
+        words = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+        meaning = f"{field.description} One of {', '.join(words)}." if words else field.description
+        lines += ["", *(f"# {line}" for line in wrap(meaning or "", _WIDTH))]
+        lines.append(f"{name.upper()}={_written(field.default)}")
+    return "\n".join(lines) + "\n"
+
+
+def _written(default: object) -> str:
+    if default is None:
+        return ""
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
+    return str(default)
+
+
+def main() -> None:
+    """Write both documents into the current folder."""
+    Path("docs").mkdir(exist_ok=True)
+    Path("docs/data_dictionary.md").write_text(data_dictionary())
+    Path(".env.example").write_text(env_example())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""Questions to the lake, answered as frames.
+
+Belongs here: every look at stored tables that the app takes. Nothing is written, and nothing is
+computed that a table holds. Not here: how an answer is printed or drawn.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from statistics import median
+
+import polars as pl
+
+from volsurf_resources.exchange_calendar import sessions
+from volsurf_resources.lake import Lake
+from volsurf_resources.settings import Settings
+
+SMILE_COLUMNS = (
+    *("root", "expiration_date", "tte_years", "atm_vol", "skew_25delta", "rmse", "max_error"),
+    *("inside_spread_share", "num_points", "butterfly_arbitrage_violations"),
+    *("calendar_arbitrage_violations", "status", "reason"),
+)
+
+
+def open_lake(settings: Settings) -> Lake:
+    """Return the lake that the settings name."""
+    return Lake(settings.lake_root, history=settings.history_root)
+
+
+def symbols(lake: Lake) -> list[str]:
+    """Return the symbols of the newest stored chains and bars."""
+    found: set[str] = set()
+    for table in ("raw_options_chains", "underlying_prices"):
+        for day in lake.days(table)[-1:]:
+            footer = lake.footer(table, day)
+            found.update(footer.parts if footer else ())
+    return sorted(found)
+
+
+def smiles(lake: Lake, symbol: str, day: date) -> pl.DataFrame:
+    """Return the smiles of a session, one row per root and expiry, with errors and outcome."""
+    rows = lake.read("fitted_surfaces", [day], symbols=[symbol])
+    return rows.sort("expiration_date", "root").select(SMILE_COLUMNS)
+
+
+def term_structure(lake: Lake, symbol: str, day: date) -> pl.DataFrame:
+    """Return the power laws of a session."""
+    return lake.read("term_structure_params", [day], symbols=[symbol])
+
+
+def premium(lake: Lake, symbol: str, days: Sequence[date] | None = None) -> pl.DataFrame:
+    """Return implied against realised volatility by session."""
+    return lake.read("vrp_metrics", days, symbols=[symbol])
+
+
+def overview(lake: Lake, symbol: str, days: Sequence[date]) -> pl.DataFrame:
+    """Return one row per session: level, skew, realised, premium, fit error, outcome.
+
+    Columns: quote_date, atm_vol_30d, skew_30d, rv_21d, vrp_30d, vrp_zscore (decimals but for the
+    z-score), fit_error (median rmse of the smiles, vol points), fitted, carried, skipped, failed
+    (numbers of smiles), status.
+    """
+    asked = pl.DataFrame({"quote_date": list(days)}, schema={"quote_date": pl.Date})
+    vrp = premium(lake, symbol, days).select(
+        "quote_date", "vrp_30d", "vrp_zscore", atm_vol_30d="implied_vol_30d", vrp_status="status"
+    )
+    realised = lake.read("realized_volatility", days, symbols=[symbol])
+    joined = asked.join(vrp, on="quote_date", how="left")
+    joined = joined.join(realised.select("quote_date", "rv_21d"), on="quote_date", how="left")
+    joined = joined.join(_skews(lake, symbol, days), on="quote_date", how="left")
+    joined = joined.join(_fits(lake, symbol, days), on="quote_date", how="left")
+    return joined.select(
+        *("quote_date", "atm_vol_30d", "skew_30d", "rv_21d", "vrp_30d", "vrp_zscore", "fit_error"),
+        *(pl.col(outcome).fill_null(0) for outcome in ("fitted", "carried", "skipped", "failed")),
+        status=pl.when(pl.col("fit_error").is_null())
+        .then(pl.lit("no surface"))
+        .otherwise(pl.col("vrp_status").fill_null("no premium")),
+    )
+
+
+def _skews(lake: Lake, symbol: str, days: Sequence[date]) -> pl.DataFrame:
+    points = lake.read("surface_points", days, symbols=[symbol])
+    points = points.filter(pl.col("tenor_days") == 30, pl.col("axis") == "delta")
+    put = pl.col("implied_vol").filter(pl.col("coordinate") == -0.25).first()
+    call = pl.col("implied_vol").filter(pl.col("coordinate") == 0.25).first()
+    return points.group_by("quote_date").agg(skew_30d=put - call)
+
+
+def _fits(lake: Lake, symbol: str, days: Sequence[date]) -> pl.DataFrame:
+    fits = lake.read("fitted_surfaces", days, symbols=[symbol])
+    outcomes = ("fitted", "carried", "skipped", "failed")
+    return fits.group_by("quote_date").agg(
+        pl.col("rmse").filter(pl.col("status") == "fitted").median().alias("fit_error"),
+        *((pl.col("status") == outcome).sum().alias(outcome) for outcome in outcomes),
+    )
+
+
+def coverage(lake: Lake, symbol: str, start: date, end: date) -> pl.DataFrame:
+    """Return table, quote_date, is_present for every session of a range and every table.
+
+    Tables without symbols (rates, index levels) count as present with any rows of the date.
+    """
+    rows = []
+    for table in lake.tables:
+        there = {day for day in lake.days(table.name) if start <= day <= end}
+        found = {day for day in there if _has(lake, table.name, day, symbol)}
+        rows += [(table.name, day, day in found) for day in sessions(start, end)]
+    schema = {"table": pl.String, "quote_date": pl.Date, "is_present": pl.Boolean}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _has(lake: Lake, table: str, day: date, symbol: str) -> bool:
+    footer = lake.footer(table, day)
+    if footer is None or not footer.parts:
+        return False
+    return symbol in footer.parts or not lake.table(table).has_symbol
+
+
+def first_and_last(lake: Lake, symbol: str) -> tuple[date, date] | None:
+    """Return the first and last session with a chain of the symbol; None if there is none."""
+    days = lake.days("raw_options_chains", symbol)
+    return (days[0], days[-1]) if days else None
+
+
+def last_writes(lake: Lake) -> pl.DataFrame:
+    """Return, per table, its newest date: rows, when it became known, by which run and source."""
+    rows = []
+    for table in lake.tables:
+        for day in lake.days(table.name)[-1:]:
+            footer = lake.footer(table.name, day)
+            if footer is not None:
+                origin = footer.provenance
+                rows.append(
+                    (table.name, day, footer.rows, footer.known_at, origin.source, origin.run_id)
+                )
+    names = ("table", "quote_date", "rows", "known_at", "source", "run_id")
+    return pl.DataFrame(rows, schema=list(names), orient="row")
+
+
+def issues(lake: Lake, symbol: str, day: date) -> pl.DataFrame:
+    """Return how many contracts of a session break each quality rule."""
+    rows = lake.read("quote_issues", [day], symbols=[symbol])
+    return rows.group_by("rule", "severity").len("contracts").sort("contracts", descending=True)
+
+
+def fit_summary(fits: pl.DataFrame) -> str:
+    """Say in a line how many smiles were fitted and how well."""
+    errors = fits.filter(pl.col("status") == "fitted")["rmse"].drop_nulls().to_list()
+    counts = fits["status"].value_counts().sort("status").rows()
+    told = ", ".join(f"{n} {status}" for status, n in counts) or "no smiles"
+    return f"{told}; median RMSE {median(errors):.3f} vol points" if errors else told
