@@ -20,7 +20,6 @@ LEAST_OUTLIER = 0.1  # half-spreads: a smaller gap is never one
 LEAST_SPREAD = 0.1  # of the median: a narrower quote weighs no more than this one would
 MAD_TO_SD = 1.4826
 ROUNDS = 10
-TREE_STEPS = 51  # premiums to a tenth of a cent, well inside any half-spread
 LOWEST_DISCOUNT, HIGHEST_DISCOUNT = 0.5, 1.2
 
 
@@ -248,7 +247,6 @@ def american_forward(
             is_call,
             times,
             amounts,
-            steps=TREE_STEPS,
         )[0]
         call, put = np.split(european, 2)
         fit = fit_forward(k, call, put, columns[3], columns[4], discount_factor=discount_factor)
