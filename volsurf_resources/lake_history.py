@@ -45,7 +45,7 @@ def version_at(folder: Path, known_at: datetime) -> Path | None:
 def prune(folder: Path, current_since: datetime, horizon: datetime) -> int:
     """Delete versions that were replaced before `horizon`; return how many."""
     versions = [v for v in known_versions(folder) if v[0] < current_since]
-    replaced_at = [since for since, _ in versions[1:]] + [current_since]
+    replaced_at = [*(since for since, _ in versions), current_since][1:]
     old = [path for (_, path), end in zip(versions, replaced_at, strict=True) if end < horizon]
     for path in old:
         path.unlink(missing_ok=True)

@@ -4,7 +4,9 @@ Belongs here: the views' text and the guard that a query only looks. Not here: t
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -42,22 +44,46 @@ def run_query(lake: "Lake", query: str, params: Parameters = None) -> pl.DataFra
         for statement in create_views(frozenset(table.name for table in tables)):
             connection.execute(statement)
         _shut(connection, lake)
-        answer: pl.DataFrame = connection.sql(query, params=params).pl()
+        with damage_named(lake, tables):
+            answer: pl.DataFrame = connection.sql(query, params=params).pl()
         return answer
 
 
 def rows_of(connection: "DuckDBPyConnection", lake: "Lake", table: Table) -> str:
     """Return the query for all rows of a table: today's files in place, older ones modernised."""
-    versions = lake.versions(table.name)
-    older = [table.schema.to_frame()]
-    older += [load(p, f, table) for p, f in versions if f.schema_version < table.version]
+    older, today = [table.schema.to_frame()], []
+    for path, footer in lake.versions(table.name):
+        # DuckDB would cast all files to the types of the first, so each is looked at.
+        if footer.schema_version == table.version and _schema(path) == table.schema:
+            today.append(str(path))
+        else:
+            older.append(load(path, footer, table))
     connection.register(f"older_{table.name}", pl.concat(older))
     query = f"SELECT * FROM older_{table.name}"
-    today = [str(p) for p, f in versions if f.schema_version == table.version]
     if today:
         files = ", ".join("'" + name.replace("'", "''") + "'" for name in today)
         query += f" UNION ALL BY NAME FROM read_parquet([{files}], hive_partitioning = false)"
     return query
+
+
+@contextmanager
+def damage_named(lake: "Lake", tables: Sequence[Table]) -> Iterator[None]:
+    """Turn DuckDB's complaint about a file into ours, if one of the tables' files is damaged."""
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException):
+        raise
+    except duckdb.Error:
+        for table in tables:
+            for path, footer in lake.versions(table.name):
+                load(path, footer, table)
+        raise
+
+
+def _schema(path: Path) -> pl.Schema:
+    return pl.Schema(pl.read_parquet_schema(path))
 
 
 def _mentioned(lake: "Lake", query: str) -> list[Table]:

@@ -15,7 +15,7 @@ import polars as pl
 
 from volsurf_resources.lake import Lake
 from volsurf_resources.lake_files import locked, put_in_place
-from volsurf_resources.lake_sql import rows_of
+from volsurf_resources.lake_sql import damage_named, rows_of
 from volsurf_tables.table import Table
 from volsurf_tables.views import VIEWS, create_views
 
@@ -51,7 +51,7 @@ def publish(lake: Lake, path: Path) -> Published:
         hidden = path.with_name(f".{path.name}.tmp")
         for stray in (hidden, hidden.with_name(hidden.name + ".wal")):
             stray.unlink(missing_ok=True)
-        with _built(hidden) as connection:
+        with damage_named(lake, lake.tables), _built(hidden) as connection:
             _fill(connection, lake, entries, fingerprint)
         put_in_place(hidden, path)
         return Published(path, rows, changed=True)
