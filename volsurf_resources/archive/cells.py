@@ -11,15 +11,21 @@ from volsurf_resources.archive.mapping import Cell
 from volsurf_resources.contracts import symbol_of
 from volsurf_resources.source import Unreadable
 
-_NOTHING = ("", "nan", "na", "n/a", "null", "none", ".", "-", "nd")
-_OSI = r"^([A-Z0-9]{1,6}) *(\d{6})([CP])(\d{8})$"
+_NOTHING = ("nan", "na", "n/a", "null", "none", ".", "-", "nd")
+_OSI = r"^([A-Z0-9]{1,6}?) *(\d{6})([CP])(\d{1,8})$"  # some vendors drop leading zeros
 _UNIX = {"unix_s": 1_000_000, "unix_ms": 1_000}
 
 
-def filled_text(column: pl.Expr) -> pl.Expr:
-    """Cell as trimmed text; null where the cell says that there is nothing."""
+def trimmed(column: pl.Expr) -> pl.Expr:
+    """Cell as text without blanks around it; null where it is empty."""
     text = column.cast(pl.String).str.strip_chars()
-    return pl.when(text.str.to_lowercase().is_in(_NOTHING)).then(None).otherwise(text)
+    return pl.when(text != "").then(text)
+
+
+def told_text(column: pl.Expr) -> pl.Expr:
+    """Cell of a number or date as text; null where it says that there is nothing."""
+    text = trimmed(column)
+    return pl.when(~text.str.to_lowercase().is_in(_NOTHING)).then(text)
 
 
 def cell_text(cell: Cell, header: pl.Schema, file_name: str) -> pl.Expr:
@@ -32,29 +38,32 @@ def cell_text(cell: Cell, header: pl.Schema, file_name: str) -> pl.Expr:
     elif cell.constant is not None:
         text = pl.lit(str(cell.constant))
     else:
-        text = pl.coalesce([filled_text(pl.col(name)) for name in cell.needs if name in header])
+        text = pl.coalesce([trimmed(pl.col(name)) for name in cell.needs if name in header])
     if cell.part is not None:
         text = text.str.split(cell.separator).list.get(cell.part, null_on_oob=True)
         text = text.str.strip_chars()
     if cell.strip_prefix:
         text = text.str.strip_prefix(cell.strip_prefix)
-    return text.replace(cell.words) if cell.words else text
+    if cell.words:
+        return text.replace_strict(cell.words, default=None, return_dtype=pl.String)
+    return text
 
 
 def cell_number(cell: Cell, header: pl.Schema, file_name: str) -> pl.Expr:
     """Return the expression of a number, scaled; null where there is none."""
     if cell.constant is not None or cell.file_name is not None or cell.part is not None:
         return _cleaned(cell_text(cell, header, file_name).cast(pl.Float64, strict=False), cell)
-    numbers = [_number(name, header, cell) for name in cell.needs if name in header]
-    if cell.mean:
-        return pl.sum_horizontal(*numbers, ignore_nulls=False) / len(numbers)
+    numbers = [_number(name, header, cell) for name in cell.column if name in header]
+    if cell.mean and all(name in header for name in cell.mean):
+        pair = [_number(name, header, cell) for name in cell.mean]
+        numbers.append(pl.sum_horizontal(*pair, ignore_nulls=False) / len(pair))
     return pl.coalesce(numbers)
 
 
 def _number(name: str, header: pl.Schema, cell: Cell) -> pl.Expr:
     column = pl.col(name)
     if not header[name].is_numeric():
-        column = filled_text(column)
+        column = told_text(column)
     return _cleaned(column.cast(pl.Float64, strict=False), cell)
 
 
@@ -67,9 +76,9 @@ def _cleaned(number: pl.Expr, cell: Cell) -> pl.Expr:
 
 def cell_date(cell: Cell, header: pl.Schema, file_name: str) -> pl.Expr:
     """Return the expression of a date, read by the cell's formats."""
-    dtypes = [header[name] for name in cell.needs if name in header]
-    if dtypes and dtypes[0].is_temporal():
-        return pl.col(next(name for name in cell.needs if name in header)).cast(pl.Date)
+    name = next((name for name in cell.needs if name in header), None)
+    if name and header[name].is_temporal():
+        return pl.col(name).cast(pl.Date)
     return _parsed(cell, cell_text(cell, header, file_name), "UTC").dt.date()
 
 
@@ -128,7 +137,7 @@ def refuse_unreadable(
     names = [name for name in cell.needs if name in raw.columns]
     if not any(raw.schema[name] == pl.String for name in names) or cell.part is not None:
         return
-    filled = raw.select(pl.coalesce([filled_text(pl.col(name)) for name in names])).to_series()
+    filled = raw.select(pl.coalesce([told_text(pl.col(name)) for name in names])).to_series()
     failed = filled.is_not_null() & values.is_null()
     if cell.nulls:
         failed &= ~filled.cast(pl.Float64, strict=False).is_in(cell.nulls).fill_null(False)

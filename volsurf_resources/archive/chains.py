@@ -25,6 +25,7 @@ from volsurf_resources.contracts import (
     settlement_of,
 )
 from volsurf_resources.exchange_calendar import previous_session, session_close
+from volsurf_resources.source import Unreadable
 from volsurf_tables.market import RAW_OPTIONS_CHAINS
 
 _SCHEMA = RAW_OPTIONS_CHAINS.schema
@@ -58,6 +59,9 @@ def _columns(
         if name != "contract_id":
             told = f"{where}, {name}"
             refuse_unreadable(raw, frame[name], cell, told, tolerant=name not in _IDENTITY)
+    unnamed = frame.filter(pl.any_horizontal(pl.col(_IDENTITY).is_null())).height
+    if unnamed:
+        raise Unreadable(f"{where}: {unnamed} of {frame.height} rows lack one of {_IDENTITY}")
     missing = [pl.lit(None, dtype).alias(n) for n, dtype in _SCHEMA.items() if n not in frame]
     return frame.with_columns(missing).select(_SCHEMA.names())
 

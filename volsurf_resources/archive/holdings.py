@@ -4,23 +4,24 @@ Belongs here: matching files to the tables of a mapping, and the index of their 
 Not here: reading the rows of a session.
 """
 
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import polars as pl
 
 from volsurf_resources.archive.cells import (
     cell_date,
     cell_text,
-    filled_text,
     refuse_unreadable,
     symbol_of_contract,
+    trimmed,
 )
 from volsurf_resources.archive.mapping import Chains, FileTable, Flag, Mapping
-from volsurf_resources.archive.reader import Part, data_files, open_part, parts_of
+from volsurf_resources.archive.reader import Part, data_files, header_of, open_part, parts_of
 from volsurf_resources.source import Unreadable
 
 # symbol -> date -> why that session is refused, empty if it is not
@@ -29,13 +30,16 @@ Sessions = dict[str, dict[date, str]]
 _INDEXED: dict[tuple[object, ...], Sessions] = {}
 
 
+T = TypeVar("T", bound=FileTable)
+
+
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Generic[T]):
     """A part of the archive that a table of the mapping describes."""
 
     part: Part
     table_name: str
-    table: FileTable
+    table: T
     mapping: str
 
     @property
@@ -45,26 +49,29 @@ class Claim:
 
     def rows(self) -> pl.LazyFrame:
         """Return the rows that count, raw."""
-        return kept(open_part(self.part, self.table.separator), self.table)
+        frame = open_part(self.part, self.table.separator)
+        for column, values in self.table.where.items():
+            frame = frame.filter(trimmed(pl.col(column)).is_in(values))
+        return frame
+
+    def collected(self, rows: pl.LazyFrame) -> pl.DataFrame:
+        """Read rows; `Unreadable` if the file turns out to be damaged."""
+        try:
+            return rows.collect()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise Unreadable(f"{self.where} cannot be read: {error}") from None
 
 
 @dataclass(slots=True)
 class Claims:
     """Which tables describe which parts, and the files that could not be understood."""
 
-    found: list[Claim] = field(default_factory=list)
+    found: list[Claim[Any]] = field(default_factory=list)
     problems: dict[Path, str] = field(default_factory=dict)
 
-    def of(self, kind: str) -> Iterator[Claim]:
+    def of(self, kind: type[T]) -> list[Claim[T]]:
         """Claims of one kind of table, in the mapping's order of preference."""
-        return (claim for claim in self.found if claim.table_name.startswith(f"{kind}."))
-
-
-def kept(frame: pl.LazyFrame, table: FileTable) -> pl.LazyFrame:
-    """Return the rows that the table's `where` lets through."""
-    for column, values in table.where.items():
-        frame = frame.filter(filled_text(pl.col(column)).is_in(values))
-    return frame
+        return [claim for claim in self.found if isinstance(claim.table, kind)]
 
 
 def claim_files(folder: Path, mapping: Mapping) -> Claims:
@@ -84,25 +91,30 @@ def claim_files(folder: Path, mapping: Mapping) -> Claims:
 
 def claim_part(
     part: Part, folder: Path, mapping: str, tables: list[tuple[str, FileTable]]
-) -> list[Claim]:
+) -> list[Claim[Any]]:
     """Tables that describe one part; `Unreadable` if some name it and none fits its columns."""
     named = [(name, table) for name, table in tables if _is_named(part, folder, table)]
-    fitting: list[Claim] = []
+    fitting: list[Claim[Any]] = []
     misfits: list[str] = []
     for name, table in named:
-        header = frozenset(open_part(part, table.separator).collect_schema().names())
-        for column in header & set(table.refuse_columns):
-            raise Unreadable(
-                f"{part}: column {column} (mapping {mapping}, {name}): "
-                f"{table.refuse_columns[column]}"
-            )
-        if missing := table.missing(header):
-            misfits.append(f"{name} needs {missing}, it has {sorted(header)}")
+        header = header_of(part, table.separator)
+        refused = sorted(header & set(table.refuse_columns))
+        if refused:
+            told = table.refuse_columns[refused[0]]
+            misfits.append(f"{name} refuses a file with the column {refused[0]}: {told}")
+        elif missing := table.missing(header):
+            misfits.append(f"{name} needs the columns {missing}, the file has {_few(header)}")
         else:
             fitting.append(Claim(part, name, table, mapping))
     if named and not fitting:
         raise Unreadable(f"{part} does not fit mapping {mapping}: {min(misfits, key=len)}")
     return fitting
+
+
+def _few(header: frozenset[str]) -> str:
+    names = sorted(header)
+    only = ": is the separator right?" if len(names) == 1 else ""
+    return f"{names[:40]}{only}"
 
 
 def _is_named(part: Part, folder: Path, table: FileTable) -> bool:
@@ -114,37 +126,43 @@ def _is_named(part: Part, folder: Path, table: FileTable) -> bool:
     return matches(table.files) and not matches(table.exclude)
 
 
-def sessions_in(claim: Claim, table: Chains) -> Sessions:
+def named_date(claim: Claim[Chains]) -> date | None:
+    """The one date of a daily file, where the mapping says how its name tells it."""
+    pattern = claim.table.file_date
+    found = re.search(pattern, str(claim.part)) if pattern else None
+    digits = re.sub(r"\D", "", found[1]) if found else ""
+    try:
+        return datetime.strptime(digits, "%Y%m%d").date() if digits else None  # noqa: DTZ007
+    except ValueError:
+        return None
+
+
+def sessions_in(claim: Claim[Chains]) -> Sessions:
     """Return what a chain file holds, from its symbol and date columns; cached per process."""
-    key = (claim.part, claim.part.fingerprint, claim.mapping, table.model_dump_json())
+    key = (claim.part, claim.part.fingerprint, claim.mapping, claim.table.model_dump_json())
     if key not in _INDEXED:
-        _INDEXED[key] = _scan(claim, table)
+        _INDEXED[key] = _scan(claim)
     return _INDEXED[key]
 
 
-def _scan(claim: Claim, table: Chains) -> Sessions:
-    rows = claim.rows()
+def _scan(claim: Claim[Chains]) -> Sessions:
+    rows, table = claim.rows(), claim.table
     header = rows.collect_schema()
     cell = table.columns["quote_date"]
-    raw_date = [pl.col(name) for name in cell.needs if name in header]
+    dates = [pl.col(name) for name in cell.needs if name in header]
     symbol = symbol_text(table, header, claim.part.name)
     is_refused = flagged(table.refuse, header)
-    try:
-        distinct = (
-            rows.select(symbol.alias("__symbol"), is_refused.alias("__refused"), *raw_date)
-            .unique()
-            .collect()
-        )
-    except pl.exceptions.PolarsError as error:
-        raise Unreadable(f"{claim.where} cannot be read: {error}") from None
+    distinct = claim.collected(
+        rows.select(symbol.alias("__symbol"), is_refused.alias("__refused"), *dates).unique()
+    )
     days = distinct.select(cell_date(cell, header, claim.part.name)).to_series()
     refuse_unreadable(distinct, days, cell, claim.where, tolerant=False)
     held: Sessions = {}
     reason = table.refuse.reason if table.refuse else ""
     for name, day, refused in zip(distinct["__symbol"], days, distinct["__refused"], strict=True):
         if name is not None and day is not None:
-            held.setdefault(name, {})
-            held[name][day] = reason if refused else held[name].get(day, "")
+            of_symbol = held.setdefault(name, {})
+            of_symbol[day] = reason if refused else of_symbol.get(day, "")
     if not held:
         raise Unreadable(f"{claim.where} holds no row with a symbol and a date")
     return held

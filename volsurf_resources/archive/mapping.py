@@ -35,10 +35,11 @@ class _Strict(BaseModel):
 class Cell(_Strict):
     """Where one of our columns comes from, and what must be done to it.
 
-    The value is the first filled one among `column`, or the mean of the columns in `mean`, or
-    `constant`, or what the group of the pattern `file_name` finds in the file's name. `part` picks
-    one piece of a text cut at `separator`. Numbers in `nulls` mean nothing was reported; the rest
-    is multiplied by `scale`. Dates follow one of `format` (strptime, or `unix_s`, `unix_ms`).
+    The value is the first filled one among `column`, else the mean of the columns in `mean`; or it
+    is a `constant`, or what the group of the pattern `file_name` finds in the file's name. `part`
+    picks one piece of a text cut at `separator`; `words` translates it, other words are nothing.
+    Numbers in `nulls` say that nothing was reported; the rest is multiplied by `scale`. Dates
+    follow one of `format` (strptime, or `unix_s`, `unix_ms`).
     """
 
     column: tuple[Header, ...] = ()
@@ -68,21 +69,21 @@ class Cell(_Strict):
 
     @model_validator(mode="after")
     def _has_one_origin(self) -> "Cell":
-        origins = (self.column, self.mean, self.constant is not None, self.file_name)
+        origins = (self.column or self.mean, self.constant is not None, self.file_name)
         if sum(map(bool, origins)) != 1:
-            raise ValueError("needs exactly one of column, mean, constant, file_name")
+            raise ValueError("needs exactly one of column (or mean), constant, file_name")
         return self
 
     @property
     def needs(self) -> tuple[str, ...]:
         """Columns of the file that the value is made of."""
-        return self.column or self.mean
+        return (*self.column, *self.mean)
 
     def is_met_by(self, header: frozenset[str]) -> bool:
         """Whether a file with these columns can give the value."""
-        if self.column:
-            return any(name in header for name in self.column)
-        return all(name in header for name in self.mean)
+        if any(name in header for name in self.column):
+            return True
+        return not self.needs or (bool(self.mean) and header.issuperset(self.mean))
 
 
 class Flag(_Strict):
@@ -132,7 +133,11 @@ def _names(schema: pl.Schema, *others: str) -> frozenset[str]:
 
 
 class Chains(FileTable):
-    """Files of option quotes: one row per contract, or per strike with `call` and `put` sides."""
+    """Files of option quotes: one row per contract, or per strike with `call` and `put` sides.
+
+    Quotes are as of their `quote_time` column, else of `minutes_before_close`. A pattern
+    `file_date` finds the one date of a daily file in its name: the others need not be opened.
+    """
 
     allowed: ClassVar[frozenset[str]] = _names(RAW_OPTIONS_CHAINS.schema)
     call: dict[str, Cell] = {}
@@ -140,6 +145,7 @@ class Chains(FileTable):
     minutes_before_close: float = 0.0
     time_zone: str = "America/New_York"
     open_interest_of: Literal["same_session", "previous_session"] = "previous_session"
+    file_date: str = ""
     adjusted: Flag | None = None
     adjusted_roots: tuple[str, ...] = ()
     refuse: Flag | None = None
@@ -177,15 +183,25 @@ class Prefer(_Strict):
     order: tuple[str, ...]
 
 
-class Bars(FileTable):
-    """Daily bars. A `last_resort` serves only symbols that no other table knows."""
+class DailyBars(FileTable):
+    """Daily bars. A `last_resort` serves only series that no other table knows."""
 
-    allowed: ClassVar[frozenset[str]] = _names(UNDERLYING_PRICES.schema)
     prefer: Prefer | None = None
     last_resort: bool = False
 
+    def missing(self, header: frozenset[str]) -> list[str]:
+        """Columns that the mapping needs and a file with this header lacks."""
+        column = {self.prefer.column} if self.prefer else set()
+        return sorted((column - header) | set(super().missing(header)))
 
-class Levels(Bars):
+
+class Bars(DailyBars):
+    """Daily bars of the underlyings, as traded."""
+
+    allowed: ClassVar[frozenset[str]] = _names(UNDERLYING_PRICES.schema)
+
+
+class Levels(DailyBars):
     """Daily bars of volatility indices."""
 
     allowed: ClassVar[frozenset[str]] = _names(INDEX_LEVELS.schema)
@@ -210,6 +226,12 @@ class Curves(FileTable):
     quoted: Literal["par", "zero", "overnight"] = "par"
     scale: float = 0.01
     published: Literal["same_session", "next_session"] = "same_session"
+
+    def missing(self, header: frozenset[str]) -> list[str]:
+        """Columns that the mapping needs and a file with this header lacks."""
+        has_tenor = "series" in self.columns or not header.isdisjoint(self.tenors)
+        lacking = set() if has_tenor else {f"one of {sorted(self.tenors)}"}
+        return sorted(lacking | set(super().missing(header)))
 
 
 class Mapping(_Strict):
@@ -286,9 +308,14 @@ def _merged(path: Path) -> dict[str, Any]:
     return _laid_over(merged, {"name": path.stem, "is_detectable": True, **own})
 
 
-def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def _laid_over(below: dict[str, Any], above: dict[str, Any], depth: int = 3) -> dict[str, Any]:
+    """Merge kinds, tables and their sections; a cell replaces a cell, `false` takes it away."""
     both = dict(below)
     for key, value in above.items():
-        nested = isinstance(value, dict) and isinstance(both.get(key), dict)
-        both[key] = _laid_over(both[key], value) if nested else value
+        if value is False and depth == 0:
+            both.pop(key, None)
+        elif depth and isinstance(value, dict) and isinstance(both.get(key), dict):
+            both[key] = _laid_over(both[key], value, depth - 1)
+        else:
+            both[key] = value
     return both

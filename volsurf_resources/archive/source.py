@@ -4,8 +4,8 @@ Belongs here: answering the protocol from files. Not here: how a file is read or
 """
 
 import json
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Iterator, Sequence, Set
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,20 @@ import polars as pl
 
 from volsurf_resources.archive.cells import cell_date, cell_number
 from volsurf_resources.archive.chains import completed, shaped
+from volsurf_resources.archive.curves import latest_curve
 from volsurf_resources.archive.detection import mapping_for
 from volsurf_resources.archive.holdings import (
     Claim,
     Claims,
     Sessions,
     claim_files,
+    named_date,
     sessions_in,
     symbol_text,
 )
-from volsurf_resources.archive.mapping import Chains
+from volsurf_resources.archive.mapping import Bars, Chains, Curves, Dividends, Levels
 from volsurf_resources.archive.reader import data_files
-from volsurf_resources.archive.series import bars, latest_curve, rows_of
+from volsurf_resources.archive.series import bars, rows_of
 from volsurf_resources.exchange_calendar import is_session
 from volsurf_resources.source import NoData, Unreadable
 from volsurf_tables.market import INDEX_LEVELS, MARKET_RATES, UNDERLYING_PRICES
@@ -63,7 +65,7 @@ class Archive:
         """
         holding = [
             (claim, sessions[symbol][session])
-            for claim, sessions in self._holdings()
+            for claim, sessions in self._holdings(session, session)
             if session in sessions.get(symbol, {})
         ]
         for claim, refused in holding:
@@ -74,14 +76,16 @@ class Archive:
         if not holding:
             raise self._absent(symbol, session)
         best = holding[0][0].table_name
-        chosen = [claim for claim, _ in holding if claim.table_name == best]
-        table = _chains(chosen[0])
-        frames = [_session_rows(claim, symbol, session) for claim in chosen]
-        return completed(pl.concat(frames), table, symbol, session, self.name)
+        frames = [
+            _session_rows(claim, symbol, session)
+            for claim, _ in holding
+            if claim.table_name == best
+        ]
+        return completed(pl.concat(frames), holding[0][0].table, symbol, session, self.name)
 
     def sessions(self, symbol: str, start: date, end: date) -> Sequence[date]:
         """Return the sessions of the range whose chain the archive can serve, in order."""
-        return [day for day in self._served(symbol) if start <= day <= end]
+        return self._served(symbol, start, end)
 
     def underlying(self, symbol: str, start: date, end: date) -> pl.DataFrame:
         """Return daily bars as traded; where a file has only adjusted closes, the source says so.
@@ -90,10 +94,10 @@ class Archive:
         for it.
         """
         claims = self._looked_at()
-        frame = bars(claims.of("underlying"), "symbol", self.name, symbol)
+        frame = bars(claims.of(Bars), "symbol", self.name, symbol)
         frame = _in_schema(frame, UNDERLYING_PRICES).filter(pl.col("quote_date") >= start)
         frame = pl.concat([frame, self._closes_of_chains(symbol, start, end, frame["quote_date"])])
-        paid = [rows_of(claim, symbol=symbol) for claim in claims.of("dividends")]
+        paid = [rows_of(claim, symbol=symbol) for claim in claims.of(Dividends)]
         amounts: dict[date, float] = {}
         for rows in paid:
             for day, amount in rows.drop_nulls().select("ex_date", "amount").iter_rows():
@@ -112,7 +116,7 @@ class Archive:
 
     def rates(self, session: date) -> pl.DataFrame:
         """Return the freshest curve that was known at the session's end, of any age."""
-        rows = list(latest_curve(self._looked_at().of("rates"), session))
+        rows = list(latest_curve(self._looked_at().of(Curves), session))
         if not rows:
             raise NoData(f"the archive has no rates up to {session}: {self._hint('rates')}")
         frame = pl.DataFrame(rows).with_columns(quote_date=pl.lit(session), snapshot=pl.lit("EOD"))
@@ -120,7 +124,7 @@ class Archive:
 
     def index_levels(self, start: date, end: date) -> pl.DataFrame:
         """Return daily bars of the volatility indices that the files have."""
-        frame = bars(self._looked_at().of("index_levels"), "index", self.name, None)
+        frame = bars(self._looked_at().of(Levels), "index", self.name, None)
         frame = _in_schema(frame, INDEX_LEVELS)
         return frame.filter(pl.col("quote_date").is_between(start, end)).sort("index", "quote_date")
 
@@ -131,14 +135,14 @@ class Archive:
         """
         before: dict[str, Any] = json.loads(since) if since else {}
         now = self.fingerprints()
-        changed = {path for path, seen in now.items() if before.get(path) != seen}
+        changed = {self.folder / path for path, seen in now.items() if before.get(path) != seen}
         found: dict[str, set[date]] = {}
-        for claim, sessions in self._holdings():
-            if claim.part.path.relative_to(self.folder).as_posix() in changed:
-                for symbol, days in sessions.items():
-                    good = {day for day, refused in days.items() if not refused and is_session(day)}
-                    found.setdefault(symbol, set()).update(good)
-        return json.dumps(now, sort_keys=True), {s: sorted(days) for s, days in found.items()}
+        for _, sessions in self._holdings(among=changed):
+            for symbol, days in sessions.items():
+                good = {day for day, refused in days.items() if not refused and is_session(day)}
+                found.setdefault(symbol, set()).update(good)
+        cursor = json.dumps(now, sort_keys=True)
+        return cursor, {symbol: sorted(days) for symbol, days in found.items()}
 
     def fingerprints(self) -> dict[str, list[int]]:
         """Return size and time of change of every data file, by its path in the folder."""
@@ -149,10 +153,8 @@ class Archive:
 
     def files_for(self, symbol: str, session: date) -> list[Path]:
         """Return the files that hold a session of a symbol."""
-        held = self._holdings()
-        return sorted(
-            {claim.part.path for claim, sessions in held if session in sessions.get(symbol, {})}
-        )
+        held = self._holdings(session, session)
+        return sorted({claim.part.path for claim, days in held if session in days.get(symbol, {})})
 
     def _looked_at(self) -> Claims:
         state = tuple((name, *seen) for name, seen in self.fingerprints().items())
@@ -161,38 +163,44 @@ class Archive:
             self._state = state
         return self._claims
 
-    def _holdings(self) -> list[tuple[Claim, Sessions]]:
-        claims, held = self._looked_at(), []
-        for claim in claims.of("chains"):
-            try:
-                held.append((claim, sessions_in(claim, _chains(claim))))
-            except Unreadable as error:
-                claims.problems[claim.part.path] = str(error)
-        return held
+    def _holdings(
+        self, start: date = date.min, end: date = date.max, among: Set[Path] | None = None
+    ) -> Iterator[tuple[Claim[Chains], Sessions]]:
+        """Chain files that may hold sessions of the range, with what they hold."""
+        claims = self._looked_at()
+        for claim in claims.of(Chains):
+            named = named_date(claim)
+            if (among is None or claim.part.path in among) and (
+                named is None or start <= named <= end
+            ):
+                try:
+                    yield claim, sessions_in(claim)
+                except Unreadable as error:
+                    claims.problems[claim.part.path] = str(error)
 
-    def _served(self, symbol: str) -> list[date]:
+    def _served(self, symbol: str, start: date, end: date) -> list[date]:
         refused: dict[date, str] = {}
-        for _, sessions in self._holdings():
+        for _, sessions in self._holdings(start, end):
             for day, reason in sessions.get(symbol, {}).items():
-                refused[day] = refused.get(day, "") or reason
+                if start <= day <= end:
+                    refused[day] = refused.get(day, "") or reason
         return sorted(day for day, reason in refused.items() if not reason and is_session(day))
 
     def _absent(self, symbol: str, session: date) -> Exception:
         """Why there is no chain: a broken file may hold it, else what the archive does have."""
-        held = self._holdings()
-        if problems := self.problems:
-            more = f" (and {len(problems) - 1} more files)" if len(problems) > 1 else ""
-            return Unreadable(next(iter(problems.values())) + more)
-        days = self._served(symbol)
-        if not days:
-            known = sorted({name for _, sessions in held for name in sessions})
-            return NoData(
-                f"the archive has no chain of {symbol}, it has {known}: {self._hint('chains')}"
-            )
-        return NoData(
-            f"the archive has no chain of {symbol} on {session}; "
-            f"it has {len(days)} sessions from {days[0]} to {days[-1]}"
-        )
+        near = (session - timedelta(days=366), session + timedelta(days=366))
+        held = list(self._holdings(*near))
+        days = self._served(symbol, *near)
+        if days:
+            told = f"it has {len(days)} sessions from {days[0]} to {days[-1]}"
+        else:
+            others = sorted({name for _, sessions in held for name in sessions})
+            told = f"within a year of it there are {others}; {self._hint('chains')}"
+        message = f"the archive has no chain of {symbol} on {session}; {told}"
+        if problems := self._claims.problems:
+            first = next(iter(problems.values()))
+            return Unreadable(f"{message}. {len(problems)} files cannot be read, first: {first}")
+        return NoData(message)
 
     def _hint(self, kind: str) -> str:
         globs = sorted(
@@ -209,14 +217,13 @@ class Archive:
         self, symbol: str, start: date, end: date, known: pl.Series
     ) -> pl.DataFrame:
         closes: dict[date, float] = {}
-        for claim, sessions in self._holdings():
-            table = _chains(claim)
+        for claim, sessions in self._holdings(start, end):
             wanted = [
                 day
                 for day, refused in sessions.get(symbol, {}).items()
                 if start <= day <= end and not refused and is_session(day)
             ]
-            if table.underlying_is_close and set(wanted) - set(known) - set(closes):
+            if claim.table.underlying_is_close and set(wanted) - set(known) - set(closes):
                 for day, price in _stated_closes(claim, symbol, wanted):
                     closes.setdefault(day, price)
         rows = [(day, price) for day, price in closes.items() if day not in set(known)]
@@ -233,12 +240,7 @@ class Archive:
         )
 
 
-def _chains(claim: Claim) -> Chains:
-    assert isinstance(claim.table, Chains)
-    return claim.table
-
-
-def _rows_of_symbol(claim: Claim, symbol: str) -> tuple[pl.LazyFrame, pl.Expr]:
+def _rows_of_symbol(claim: Claim[Chains], symbol: str) -> tuple[pl.LazyFrame, pl.Expr]:
     """Raw rows of a symbol, and the expression of their date."""
     rows = claim.rows()
     header = rows.collect_schema()
@@ -246,27 +248,22 @@ def _rows_of_symbol(claim: Claim, symbol: str) -> tuple[pl.LazyFrame, pl.Expr]:
     return rows.filter(symbol_text(claim.table, header, claim.part.name) == symbol), day
 
 
-def _collected(rows: pl.LazyFrame, claim: Claim) -> pl.DataFrame:
-    try:
-        return rows.collect()
-    except pl.exceptions.PolarsError as error:
-        raise Unreadable(f"{claim.where} cannot be read: {error}") from None
-
-
-def _session_rows(claim: Claim, symbol: str, session: date) -> pl.DataFrame:
+def _session_rows(claim: Claim[Chains], symbol: str, session: date) -> pl.DataFrame:
     rows, day = _rows_of_symbol(claim, symbol)
-    raw = _collected(rows.filter(day == session), claim)
-    return shaped(raw, _chains(claim), claim.part, claim.where)
+    raw = claim.collected(rows.filter(day == session))
+    return shaped(raw, claim.table, claim.part, claim.where)
 
 
-def _stated_closes(claim: Claim, symbol: str, days: Sequence[date]) -> list[tuple[date, float]]:
+def _stated_closes(
+    claim: Claim[Chains], symbol: str, days: Sequence[date]
+) -> list[tuple[date, float]]:
     rows, day = _rows_of_symbol(claim, symbol)
     price = cell_number(
         claim.table.columns["underlying_price"], rows.collect_schema(), claim.part.name
     )
     stated = rows.select(day=day, price=price).filter(pl.col("day").is_in(days)).drop_nulls()
     first = stated.group_by("day").agg(pl.col("price").first()).sort("day")
-    return list(_collected(first, claim).iter_rows())
+    return list(claim.collected(first).iter_rows())
 
 
 def _in_schema(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
