@@ -22,7 +22,7 @@ def line_chart(
     figure = plotext.figure
     figure.clear()
     figure.plot_size(WIDTH, HEIGHT)
-    figure.theme("clear")
+    figure.theme("simple" if is_coloured else "colorless")
     for label, values in series.items():
         known = [(n, value) for n, value in enumerate(values) if value is not None]
         if known:

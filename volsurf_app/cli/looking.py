@@ -1,0 +1,128 @@
+"""Commands that only look: `status` and `settings`. They load no Dagster and write nothing.
+
+Belongs here: printing what the store and the settings hold.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import SecretStr
+from rich.table import Table
+from rich.text import Text
+
+from volsurf_app.cli.arguments import TODAY, Symbol, range_of, symbol_of
+from volsurf_app.cli.console import console, show_frame
+from volsurf_resources.settings import Settings
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from volsurf_resources.lake import Lake
+
+_MONTHS_SHOWN = 13
+
+
+def status(
+    symbol: Symbol = None,
+    start: Annotated[str | None, typer.Option(help="First day. [default: first stored]")] = None,
+    end: Annotated[str, typer.Option(help="Last day, or today.")] = TODAY,
+) -> None:
+    """Show what is stored: coverage by table and month, gaps, last writes, calls to the vendor."""
+    from volsurf_app import queries
+
+    settings = Settings()
+    lake = queries.open_lake(settings)
+    asked = symbol_of(symbol, settings)
+    known = queries.first_and_last(lake, asked)
+    if known is None and start is None:
+        there = ", ".join(queries.symbols(lake)) or "nothing yet: try `volsurf demo`"
+        console.print(f"{settings.lake_root} holds no chain of {asked}; it holds {there}")
+    else:
+        first = start or str(max(known[0], settings.ingestion_start_date) if known else start)
+        days = range_of(first, end, settings)
+        _show_coverage(lake, asked, days)
+    writes = queries.last_writes(lake)
+    if not writes.is_empty():
+        show_frame(
+            "Newest date of each table",
+            writes,
+            {
+                **{"table": None, "quote_date": None, "rows": None},
+                **{"known_at": lambda at: f"{at:%Y-%m-%d %H:%M:%S}", "source": None},
+                "run_id": lambda run: run[:8],
+            },
+        )
+    calls = queries.api_calls(settings.log_path)
+    if not calls.is_empty():
+        show_frame("Calls to the vendor, from the log", calls, dict.fromkeys(calls.columns))
+
+
+def _show_coverage(lake: "Lake", symbol: str, days: Sequence[date]) -> None:
+    from volsurf_app import queries
+
+    covered = queries.coverage(lake, symbol, days[0], days[-1])
+    span = "%Y-%m" if len({f"{day:%Y-%m}" for day in days}) <= _MONTHS_SHOWN else "%Y"
+    console.print(_calendar(covered, f"{symbol}: sessions stored, of those there were", span))
+    gaps = {
+        table: [day for _, day, is_present in rows if not is_present]
+        for table, rows in covered.rows_by_key("table", include_key=True).items()
+    }
+    for table, missing in gaps.items():
+        if 0 < len(missing) < len(days):
+            console.print(f"gaps in {table}: {_spans(missing, days)}")
+
+
+def _calendar(covered: "pl.DataFrame", title: str, span: str) -> Table:
+    import polars as pl
+
+    counted = covered.group_by(
+        "table", pl.col("quote_date").dt.strftime(span).alias("span"), maintain_order=True
+    ).agg(found=pl.col("is_present").sum(), asked=pl.len())
+    spans = counted["span"].unique(maintain_order=True).to_list()
+    table = Table(title=title, title_justify="left")
+    for name in ("table", *spans):
+        table.add_column(name, justify="left" if name == "table" else "right")
+    for name, rows in counted.rows_by_key("table").items():
+        table.add_row(str(name), *(_share(found, asked) for _, found, asked in rows))
+    return table
+
+
+def _share(found: int, asked: int) -> Text:
+    colour = "green" if found == asked else "yellow" if found else "red"
+    return Text(f"{found}/{asked}", style=colour)
+
+
+def _spans(missing: Sequence[date], days: Sequence[date]) -> str:
+    """Say days as spans of sessions: 2026-01-02 to 2026-01-06, 2026-02-03."""
+    place = {day: n for n, day in enumerate(days)}
+    spans: list[list[date]] = []
+    for day in missing:
+        if spans and place[day] == place[spans[-1][-1]] + 1:
+            spans[-1].append(day)
+        else:
+            spans.append([day])
+    return ", ".join(f"{s[0]} to {s[-1]}" if len(s) > 1 else str(s[0]) for s in spans)
+
+
+def settings() -> None:
+    """Show every setting: its value, where it comes from, what it means. Secrets are masked."""
+    in_force = Settings()
+    table = Table(title="Settings", title_justify="left")
+    for name in ("name", "value", "from", "meaning"):
+        table.add_column(name, overflow="fold", no_wrap=name in ("name", "from"))
+    for name, field in Settings.model_fields.items():
+        origin = in_force.origin(name)
+        style = "" if origin == "default" else "bold"
+        value = Text(_shown(getattr(in_force, name)), style=style)
+        table.add_row(name.upper(), value, Text(origin, style=style), field.description)
+    console.print(table)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, SecretStr):
+        return "********"
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
