@@ -1,92 +1,35 @@
 """How a function of one session becomes the asset of a table.
 
-Belongs here: the loop over partitions, provenance, metadata, the failure of single days. Not here:
-what any table computes (its family's module) or how it is stored (volsurf_resources).
+Belongs here: the decorator of computed tables and the Dagster asset around a recipe. Not here: what
+any table computes (its family's module), how a partition is made (`recipe`) or stored (resources).
 """
 
-import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from datetime import date, timedelta
 
 import dagster as dg
-import polars as pl
+from pydantic import Field
 
+from volsurf_assets.each_day import Listener, each_day
+from volsurf_assets.metadata import Metadata, table_metadata, written_metadata
 from volsurf_assets.partitions import trading_days
-from volsurf_assets.session import Proofs, Session
-from volsurf_resources.lake import Lake, Provenance
+from volsurf_assets.recipe import Compute, Picture, Recipe
+from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings
 from volsurf_tables.table import Table
 
 OWNERS = ["team:volatility"]
-Compute = Callable[[Session], pl.DataFrame]
-Picture = Callable[[pl.DataFrame], str]
-Metadata = dict[str, Any]
-
-_log = logging.getLogger("volsurf.assets")
+# The longest normal gap is from Thursday's close to Monday's.
+FRESHNESS = dg.FreshnessPolicy.time_window(
+    fail_window=timedelta(hours=100), warn_window=timedelta(hours=76)
+)
 
 
 class Scope(dg.Config):
     """What a run may narrow: the symbols (all if empty), and whether to redo what is fresh."""
 
-    symbols: list[str] = []
+    symbols: list[str] = Field(default_factory=list)
     force: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How one table is made from one session: for assets, replays and proofs alike."""
-
-    table: Table
-    compute: Compute
-    reads: tuple[Table, ...]
-    code_version: str
-    picture: Picture | None = None
-
-    def session(
-        self, lake: Lake, settings: Settings, day: date, symbols: Sequence[str] = ()
-    ) -> Session:
-        """Open the lake as this recipe may see it on `day`: its upstream, and its own past."""
-        declared = tuple(table.name for table in (*self.reads, self.table))
-        return Session(lake, settings, day, tuple(symbols), declared)
-
-    def is_fresh(self, session: Session) -> bool:
-        """Whether what is stored is what the session's inputs, code and settings still give."""
-        fingerprint = session.settings.fingerprint
-        return Proofs(session.lake).is_fresh(
-            self.table, session.day, self.code_version, fingerprint
-        )
-
-    def make(self, session: Session, run_id: str = "") -> Metadata:
-        """Compute and store one partition; return what the event log should say of it."""
-        lake, settings = session.lake, session.settings.fingerprint
-        frame = self.compute(session)
-        written = lake.replace(
-            self.table,
-            session.day,
-            frame,
-            symbols=session.symbols or None,
-            provenance=Provenance(
-                code_version=self.code_version,
-                settings_hash=settings,
-                run_id=run_id,
-                source="computed",
-                upstream=upstream_of(lake, session.reads, session.day),
-            ),
-        )
-        if session.symbols:
-            Proofs(lake).forget(self.table, session.day)
-        else:
-            Proofs(lake).keep(self.table, session, self.code_version, settings)
-        return {
-            "dagster/partition_row_count": written.rows,
-            "content_hash": written.content_hash,
-            "changed": written.changed,
-        }
-
-
-RECIPES: dict[str, Recipe] = {}
 
 
 def table_asset(
@@ -96,87 +39,70 @@ def table_asset(
     code_version: str,
     picture: Picture | None = None,
     kinds: Sequence[str] = ("polars", "parquet"),
-) -> Callable[[Compute], dg.AssetsDefinition]:
-    """Make the asset of a computed table from a function of one session.
+) -> Callable[[Compute], Recipe]:
+    """Make the recipe of a computed table from a function of one session.
 
     Parameters
     ----------
     table
         What is made.
     reads
-        Upstream tables; reading any other is refused.
+        Upstream tables; reading any other is refused. The table's own past needs no mention.
     code_version
         Grows whenever the function would give other numbers.
     picture
         Draws a small Markdown picture of the last partition of a run.
     """
 
-    def decorate(compute: Compute) -> dg.AssetsDefinition:
-        recipe = Recipe(table, compute, tuple(reads), code_version, picture)
-        RECIPES[table.name] = recipe
-
-        @dg.asset(
-            name=table.name,
-            partitions_def=trading_days,
-            backfill_policy=dg.BackfillPolicy.single_run(),
-            deps=[upstream.name for upstream in reads],
-            group_name=table.group,
-            description=table.meaning,
-            kinds=set(kinds),
-            owners=OWNERS,
-            code_version=code_version,
-            metadata=table_metadata(table, reads),
-        )
-        def asset(
-            context: dg.AssetExecutionContext,
-            config: Scope,
-            lake: dg.ResourceParam[Lake],
-            settings: dg.ResourceParam[Settings],
-        ) -> dg.MaterializeResult:
-            def one(day: date) -> Metadata:
-                session = recipe.session(lake, settings, day, config.symbols)
-                if not config.force and not config.symbols and recipe.is_fresh(session):
-                    return {"changed": False, "skipped": "inputs unchanged"}
-                return recipe.make(session, context.run_id)
-
-            return each_day(context, one)
-
-        return asset
+    def decorate(compute: Compute) -> Recipe:
+        return Recipe(table, compute, tuple(reads), code_version, picture, tuple(kinds))
 
     return decorate
 
 
-def each_day(
-    context: dg.AssetExecutionContext, make: Callable[[date], Metadata]
-) -> dg.MaterializeResult:
-    """Make every partition of a run; one bad day fails alone, the good days are logged as made.
+def as_asset(recipe: Recipe) -> dg.AssetsDefinition:
+    """Wrap a recipe: one partition per session, computed in one run over any range."""
+    table = recipe.table
 
-    Raises
-    ------
-    dg.Failure
-        After all days were tried, if any failed; its metadata names the days and reasons.
-    """
-    made: dict[str, Metadata] = {}
-    failed: dict[str, str] = {}
-    days = list(context.partition_keys)
-    for day in days:
-        try:
-            made[day] = make(date.fromisoformat(day))
-        except Exception as error:  # noqa: BLE001 a bad day must not cost the good ones
-            _log.exception("%s of %s failed", context.asset_key.to_user_string(), day)
-            failed[day] = f"{type(error).__name__}: {error}"
-    if failed:
-        for day, metadata in made.items():
-            context.log_event(
-                dg.AssetMaterialization(context.asset_key, partition=day, metadata=metadata)
+    @dg.asset(
+        name=table.name,
+        partitions_def=trading_days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        deps=[upstream.name for upstream in recipe.reads],
+        group_name=table.group,
+        description=table.meaning,
+        kinds=set(recipe.kinds),
+        owners=OWNERS,
+        tags={"layer": table.group},
+        code_version=recipe.code_version,
+        freshness_policy=FRESHNESS,
+        metadata=table_metadata(table, recipe.reads),
+    )
+    def asset(
+        context: dg.AssetExecutionContext,
+        config: Scope,
+        lake: dg.ResourceParam[Lake],
+        settings: dg.ResourceParam[Settings],
+        progress: dg.ResourceParam[Listener],
+    ) -> dg.MaterializeResult[None]:
+        def make(day: date) -> Metadata:
+            written = recipe.refresh(
+                lake,
+                settings,
+                day,
+                symbols=config.symbols,
+                force=config.force,
+                run_id=context.run_id,
             )
-        raise dg.Failure(
-            f"{len(failed)} of {len(days)} sessions failed: {'; '.join(failed.values())}",
-            metadata={"failed_days": failed},
-            allow_retries=any(reason.startswith("TryLater") for reason in failed.values()),
-        )
-    if len(days) == 1:
-        return dg.MaterializeResult(metadata=made[days[0]])
-    for day, metadata in made.items():
-        context.add_asset_metadata(metadata, partition_key=day)
-    return dg.MaterializeResult()
+            return written_metadata(written, lake.path(table.name, day).as_uri())
+
+        return each_day(context, make, progress, lambda day: drawn(recipe, lake, day))
+
+    return asset
+
+
+def drawn(recipe: Recipe, lake: Lake, day: date) -> Metadata:
+    """Return the picture of a stored partition, if its recipe draws one."""
+    if recipe.picture is None:
+        return {}
+    return {"picture": dg.MetadataValue.md(recipe.picture(lake.read(recipe.table.name, [day])))}

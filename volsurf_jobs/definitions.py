@@ -1,0 +1,89 @@
+"""The composition root: the only place that names concrete resources.
+
+Belongs here: which source, lake and clock the assets get, and all that Dagster should load. `defs`
+is what `dagster dev` and `dg` find; `definitions_for` builds the same for other settings.
+"""
+
+import warnings
+from datetime import UTC, date, datetime
+
+import dagster as dg
+
+from volsurf_assets.each_day import Listener
+from volsurf_assets.graph import all_assets
+from volsurf_assets.intake import Clock
+from volsurf_jobs.jobs import compute, end_of_day, ingest, publish, published_database, settle_job
+from volsurf_resources.lake import Lake
+from volsurf_resources.settings import Settings
+from volsurf_resources.source import MarketSource
+
+# Ingest runs in short chunks and compute in one; jobs of both are meant, and work day by day.
+warnings.filterwarnings("ignore", message=".*varying BackfillPolicies.*")
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+def silent(table: str, day: date, problem: str | None) -> None:
+    """Tell nobody of a session's end."""
+
+
+def lake_of(settings: Settings) -> Lake:
+    """Return the lake of a home."""
+    return Lake(
+        settings.lake_root,
+        history=settings.history_root,
+        retention_days=settings.history_retention_days,
+    )
+
+
+def source_of(settings: Settings) -> MarketSource:
+    """Return the source that the settings name."""
+    if settings.volsurf_source == "theta":
+        from volsurf_resources.theta import ThetaData
+
+        key = settings.theta_api_key
+        return ThetaData(
+            url=settings.theta_api_url,
+            tier=settings.theta_tier,
+            timeout_s=settings.theta_timeout_s,
+            api_key=None if key is None else key.get_secret_value(),
+            snapshot_time=settings.theta_snapshot_time,
+            cache_dir=settings.cache_root / "theta" if settings.theta_cache else None,
+        )
+    if settings.volsurf_source == "archive":
+        from volsurf_resources.archive import Archive
+
+        if settings.volsurf_archive is None:
+            raise ValueError("VOLSURF_SOURCE=archive needs VOLSURF_ARCHIVE: the folder of files")
+        return Archive(settings.volsurf_archive, settings.volsurf_archive_mapping)
+    from volsurf_resources.simulated import SimulatedMarket
+
+    return SimulatedMarket(seed=settings.simulated_seed, dirt=settings.simulated_dirt)
+
+
+def definitions_for(
+    settings: Settings,
+    *,
+    source: MarketSource | None = None,
+    clock: Clock = utc_now,
+    progress: Listener = silent,
+) -> dg.Definitions:
+    """Return all that Dagster should load, on the lake and source of some settings."""
+    return dg.Definitions(
+        assets=[*all_assets(), published_database],
+        jobs=[ingest, compute, end_of_day, publish, settle_job],
+        executor=dg.in_process_executor,
+        resources={
+            "lake": lake_of(settings),
+            "settings": settings,
+            "source": dg.ResourceDefinition(lambda _: source or source_of(settings)),
+            "clock": dg.ResourceDefinition.hardcoded_resource(clock),
+            "progress": dg.ResourceDefinition.hardcoded_resource(progress),
+        },
+    )
+
+
+defs = definitions_for(Settings())

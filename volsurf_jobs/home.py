@@ -1,0 +1,70 @@
+"""The home of a lake on disk, made ready for Dagster.
+
+Belongs here: the instance's folder and configuration, and what a killed run leaves behind there.
+"""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+import dagster as dg
+
+from volsurf_resources.settings import Settings
+
+PROCESS_TAG = "volsurf/process"  # host and process of a run that nobody else watches
+
+
+def prepare_home(settings: Settings) -> Path:
+    """Make the Dagster instance's folder, with our dagster.yaml if it has none; return it.
+
+    An explicit DAGSTER_HOME wins; otherwise it is set, for this process and its children.
+    """
+    home = Path(os.environ.setdefault("DAGSTER_HOME", str(settings.dagster_home)))
+    home.mkdir(parents=True, exist_ok=True)
+    configuration = home / "dagster.yaml"
+    if not configuration.exists():
+        configuration.write_text(files("volsurf_jobs").joinpath("dagster.yaml").read_text())
+    return home
+
+
+@contextmanager
+def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """Open the instance that the UI shows, rid of runs whose process has died."""
+    home = prepare_home(settings)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        bury_dead_runs(instance)
+        yield instance
+
+
+def process_tag() -> dict[str, str]:
+    """Return the tag that says which process works on a run."""
+    return {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"}
+
+
+def bury_dead_runs(instance: dg.DagsterInstance) -> int:
+    """Mark runs of dead processes of this host as failed and free their pool slots; count them.
+
+    A killed process can do neither, and the next one would wait for its slots for ever.
+    """
+    running = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    dead = [run for run in instance.get_runs(running) if _is_dead(run.tags.get(PROCESS_TAG, ""))]
+    for run in dead:
+        instance.report_run_failed(run, message="The process of this run was killed.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    return len(dead)
+
+
+def _is_dead(tag: str) -> bool:
+    host, _, process = tag.partition(":")
+    if host != socket.gethostname() or not process.isdigit():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False

@@ -1,0 +1,361 @@
+"""Running sessions in this process: what the command line calls.
+
+Belongs here: deciding what is missing, running it on the persistent instance, and saying what came
+of it. Not here: what a run does (the assets), nor how it is printed (volsurf_app). Runs are
+ordinary Dagster runs, with their partitions, so that the UI shows them.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from volsurf_assets.graph import RECIPES
+from volsurf_assets.intake import Clock
+from volsurf_assets.market import SESSIONS_PER_RUN
+from volsurf_assets.settling import stale_partitions
+from volsurf_jobs.definitions import definitions_for, lake_of, utc_now
+from volsurf_jobs.home import open_instance, process_tag
+from volsurf_resources.exchange_calendar import is_session, last_sessions, sessions
+from volsurf_resources.settings import Settings
+from volsurf_resources.source import MarketSource
+from volsurf_tables.market import (
+    INDEX_LEVELS,
+    MARKET_RATES,
+    RAW_OPTIONS_CHAINS,
+    UNDERLYING_PRICES,
+)
+
+MARKET = (RAW_OPTIONS_CHAINS, UNDERLYING_PRICES, MARKET_RATES, INDEX_LEVELS)
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_START, _END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One partition of one table is done; `problem` says why not. `total` is an estimate."""
+
+    table: str
+    day: date
+    problem: str | None
+    done: int
+    total: int
+
+
+OnProgress = Callable[[Step], None]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one session."""
+
+    day: date
+    fetched: bool = False
+    computed: bool = False
+    problems: dict[str, str] = field(default_factory=dict)  # by table
+
+    @property
+    def status(self) -> str:
+        """Return done, skipped (all was there already) or failed."""
+        if self.problems:
+            return "failed"
+        return "done" if self.fetched or self.computed else "skipped"
+
+    @property
+    def reason(self) -> str:
+        """Return why it failed or was skipped; empty if done."""
+        if self.problems:
+            return "; ".join(f"{table}: {why}" for table, why in self.problems.items())
+        return "" if self.status == "done" else "already in the lake"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What came of a request, session by session."""
+
+    outcomes: tuple[Outcome, ...]
+    run_ids: tuple[str, ...]
+    settled: int = 0  # partitions outside the request that were made again
+    published: bool = False
+
+    def of(self, status: str) -> list[Outcome]:
+        """Return the sessions that are done, skipped or failed."""
+        return [outcome for outcome in self.outcomes if outcome.status == status]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing failed."""
+        return not self.of("failed")
+
+
+class Runner:
+    """Runs jobs in this process on one instance. Open one with `open_runner`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        instance: dg.DagsterInstance,
+        *,
+        source: MarketSource | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        self.settings = settings
+        self.lake = lake_of(settings)
+        self._instance = instance
+        self._listen: Callable[[str, date, str | None], None] = lambda table, day, problem: None
+        definitions = definitions_for(settings, source=source, clock=clock, progress=self._hear)
+        self._jobs = {job.name: job for job in definitions.resolve_all_job_defs()}
+        self._clock = clock
+        self.run_ids: list[str] = []
+
+    def run_sessions(
+        self,
+        days: Iterable[date],
+        symbols: Sequence[str] = (),
+        *,
+        tables: Sequence[str] | None = None,
+        ingest: bool = True,
+        compute: bool = True,
+        force: bool = False,
+        bars_before: int = 0,
+        on_progress: OnProgress | None = None,
+    ) -> Summary:
+        """Bring sessions of some symbols through the tables, doing only what is missing.
+
+        Parameters
+        ----------
+        days
+            Sessions asked for; each has an outcome in the summary.
+        symbols
+            The settings' own if empty.
+        tables
+            Computed tables to bring up to date (None: all), with what they are computed from.
+        ingest, compute
+            Whether to fetch, and whether to compute.
+        force
+            Fetch and compute again what is there already.
+        bars_before
+            Sessions before the first one whose bars of the underlying are fetched as well.
+        on_progress
+            Told after every partition.
+        """
+        outcomes = {day: Outcome(day) for day in sorted(set(days))}
+        wanted = tuple(symbols) or self.settings.volsurf_symbols
+        recipes = _needed(tables)
+        steps = _Steps(on_progress, outcomes)
+        self._listen = steps.listen
+        try:
+            if ingest:
+                missing = [d for d in outcomes if force or not self.is_stored(d, wanted)]
+                steps.expect(len(missing) * (len(MARKET) + len(recipes) * compute))
+                self._fetch(missing, wanted, outcomes, force=force)
+                self._fetch_bars(min(outcomes, default=None), bars_before, wanted)
+            if compute and recipes:
+                self._compute(outcomes, wanted, recipes, force=force, steps=steps)
+            for day, outcome in outcomes.items():
+                if not outcome.problems and not self._has_chain(day, wanted):
+                    outcome.problems[RAW_OPTIONS_CHAINS.name] = "not in the lake: ingest it first"
+            settled = self.settle() if compute else 0
+            published = self.publish()
+            return Summary(tuple(outcomes.values()), tuple(self.run_ids), settled, published)
+        finally:
+            self._listen = lambda table, day, problem: None
+
+    def is_stored(self, day: date, symbols: Sequence[str]) -> bool:
+        """Whether all of a session's market tables are in the lake, with these symbols' chains."""
+        everything = all(self.lake.footer(table.name, day) for table in MARKET)
+        footer = self.lake.footer(RAW_OPTIONS_CHAINS.name, day)
+        return everything and footer is not None and set(symbols) <= set(footer.parts)
+
+    def settle(self) -> int:
+        """Make again what has become stale; return how many partitions that were."""
+        if next(stale_partitions(RECIPES, self.lake, self.settings), None) is None:
+            return 0
+        made = 0
+
+        def count(table: str, day: date, problem: str | None) -> None:
+            nonlocal made
+            made += problem is None
+            listening(table, day, problem)
+
+        listening, self._listen = self._listen, count
+        self._run("settle", {}, {})
+        self._listen = listening
+        return made
+
+    def publish(self) -> bool:
+        """Bring the published copy up to the lake; whether that succeeded."""
+        return self._run("publish", {}, {}).success
+
+    def _hear(self, table: str, day: date, problem: str | None) -> None:
+        self._listen(table, day, problem)
+
+    def _fetch(
+        self, days: Sequence[date], symbols: Sequence[str], outcomes: dict[date, Outcome],
+        *, force: bool,
+    ) -> None:  # fmt: skip
+        days = [day for day in days if self._can_be_partition(day, outcomes)]
+        config = {"symbols": list(symbols), "only_missing": not force}
+        for chunk in _chunks(days, SESSIONS_PER_RUN):
+            self._run_range("ingest", chunk, [t.name for t in MARKET], config)
+            for day in chunk:
+                outcomes[day].fetched = RAW_OPTIONS_CHAINS.name not in outcomes[day].problems
+
+    def _fetch_bars(self, first: date | None, n: int, symbols: Sequence[str]) -> None:
+        if first is None or n <= 0:
+            return
+        start = max(self.settings.ingestion_start_date, last_sessions(first, n + 1)[0])
+        past = [day for day in sessions(start, first) if day < first]
+        missing = [day for day in past if self.lake.footer(UNDERLYING_PRICES.name, day) is None]
+        config = {"symbols": list(symbols), "only_missing": True}
+        for chunk in _chunks(missing, len(missing)):
+            self._run_range("ingest", chunk, [UNDERLYING_PRICES.name], config)
+
+    def _compute(
+        self, outcomes: dict[date, Outcome], symbols: Sequence[str], recipes: Sequence[Any],
+        *, force: bool, steps: "_Steps",
+    ) -> None:  # fmt: skip
+        days = [
+            day
+            for day in outcomes
+            if self._has_any_chain(day, symbols)
+            and (force or any(self._is_behind(recipe, day, symbols) for recipe in recipes))
+        ]
+        steps.expect(steps.done + len(days) * len(recipes))
+        config = {"symbols": list(symbols), "force": force}
+        names = [recipe.table.name for recipe in recipes]
+        while days:
+            bad: set[date] = set()
+            for chunk in _chunks(days, len(days)):
+                result = self._run_range("compute", chunk, names, config)
+                failing = {day for day in chunk if set(names) & set(outcomes[day].problems)}
+                if not result.success and not failing:
+                    for day in chunk:
+                        outcomes[day].problems["compute"] = _why(result)
+                    failing = set(chunk)
+                bad |= failing if failing else set()
+                if not failing:
+                    for day in chunk:
+                        outcomes[day].computed = True
+                    days = [day for day in days if day not in chunk]
+            days = [day for day in days if day not in bad]
+
+    def _is_behind(self, recipe: Any, day: date, symbols: Sequence[str]) -> bool:
+        stale = recipe.stale_symbols(self.lake, self.settings, day)
+        return stale is None or bool(set(stale) & set(symbols))
+
+    def _has_any_chain(self, day: date, symbols: Sequence[str]) -> bool:
+        footer = self.lake.footer(RAW_OPTIONS_CHAINS.name, day)
+        return footer is not None and bool(set(symbols) & set(footer.parts))
+
+    def _has_chain(self, day: date, symbols: Sequence[str]) -> bool:
+        footer = self.lake.footer(RAW_OPTIONS_CHAINS.name, day)
+        return footer is not None and set(symbols) <= set(footer.parts)
+
+    def _can_be_partition(self, day: date, outcomes: dict[date, Outcome]) -> bool:
+        if not is_session(day):
+            outcomes[day].problems[RAW_OPTIONS_CHAINS.name] = "the exchange is closed on this day"
+            return False
+        if day > self._clock().date():
+            outcomes[day].problems[RAW_OPTIONS_CHAINS.name] = "this session is in the future"
+            return False
+        return True
+
+    def _run_range(
+        self, job: str, days: Sequence[date], tables: Sequence[str], config: dict[str, Any]
+    ) -> dg.ExecuteInProcessResult:
+        tags = {_START: str(days[0]), _END: str(days[-1])}
+        ops = {table: {"config": config} for table in tables}
+        return self._run(job, {"ops": ops}, tags, [dg.AssetKey(table) for table in tables])
+
+    def _run(
+        self, job: str, config: dict[str, Any], tags: dict[str, str],
+        selection: Sequence[dg.AssetKey] | None = None,
+    ) -> dg.ExecuteInProcessResult:  # fmt: skip
+        result = self._jobs[job].execute_in_process(
+            run_config=config | _QUIET,
+            instance=self._instance,
+            tags=tags | process_tag(),
+            asset_selection=selection,
+            raise_on_error=False,
+        )
+        self.run_ids.append(result.run_id)
+        return result
+
+
+class _Steps:
+    """Counts partitions and notes their problems."""
+
+    def __init__(self, on_progress: OnProgress | None, outcomes: dict[date, Outcome]) -> None:
+        self._tell, self._outcomes = on_progress, outcomes
+        self.done, self._total = 0, 0
+
+    def expect(self, total: int) -> None:
+        self._total = total
+
+    def listen(self, table: str, day: date, problem: str | None) -> None:
+        self.done += 1
+        self._total = max(self._total, self.done)
+        if day in self._outcomes:
+            if problem is not None:
+                self._outcomes[day].problems[table] = problem
+            else:
+                self._outcomes[day].problems.pop(table, None)
+        if self._tell is not None:
+            self._tell(Step(table, day, problem, self.done, self._total))
+
+
+@contextmanager
+def open_runner(
+    settings: Settings | None = None, *, source: MarketSource | None = None, clock: Clock = utc_now
+) -> Iterator[Runner]:
+    """Open a runner on the instance of a home (of the settings in force)."""
+    chosen = settings or Settings()
+    with open_instance(chosen) as instance:
+        yield Runner(chosen, instance, source=source, clock=clock)
+
+
+def run_sessions(
+    days: Iterable[date], symbols: Sequence[str] = (), *, settings: Settings | None = None,
+    **options: Any,
+) -> Summary:  # fmt: skip
+    """Open a runner and bring sessions through the tables; see `Runner.run_sessions`."""
+    with open_runner(settings) as runner:
+        return runner.run_sessions(days, symbols, **options)
+
+
+def _needed(tables: Sequence[str] | None) -> list[Any]:
+    """Return the recipes of some tables and of all that they are computed from, in order."""
+    if tables is None:
+        return list(RECIPES)
+    by_name = {recipe.table.name: recipe for recipe in RECIPES}
+    if unknown := set(tables) - set(by_name):
+        raise ValueError(f"no computed table {sorted(unknown)}; there are {', '.join(by_name)}")
+    needed, new = set[str](), list(tables)
+    while new:
+        name = new.pop()
+        needed.add(name)
+        new += [t.name for t in by_name[name].reads if t.name in by_name and t.name not in needed]
+    return [recipe for recipe in RECIPES if recipe.table.name in needed]
+
+
+def _chunks(days: Sequence[date], most: int) -> Iterator[list[date]]:
+    """Cut sessions into runs of neighbours, of at most `most`."""
+    chunk: list[date] = []
+    for day in sorted(days):
+        if chunk and (len(chunk) == most or sessions(chunk[-1], day) != [chunk[-1], day]):
+            yield chunk
+            chunk = []
+        chunk.append(day)
+    if chunk:
+        yield chunk
+
+
+def _why(result: dg.ExecuteInProcessResult) -> str:
+    for event in result.all_events:
+        if event.is_failure and event.message:
+            return event.message.splitlines()[0]
+    return "the run failed"
