@@ -28,6 +28,7 @@ from volsurf_math.broadcasting import FloatArray
 from volsurf_math.compile_options import KERNEL
 
 NEARBY = 6  # odd numbers of steps tried to meet the last dividend
+HALVINGS = 30  # of the logarithmic range of the critical price
 NO_YIELD = 1e-9  # carry yield times years below which no call is exercised for it
 NEGLIGIBLE = 1e-5  # premium over time value that moves no vol by more than its 1e-5th part
 
@@ -113,24 +114,31 @@ def _exercise_at_dividends(contract, dividends, t, dt, x, drift, scratch, nodes)
 
 
 @njit(**KERNEL)
-def _tree_premium(contract, dividends, x0, vol, steps, scratch):
-    """American minus European value on one tree; not finite where `vol` is too small for it."""
+def _tree_premium(contract, dividends, x0, vol, horizon, center, steps, scratch):
+    """American minus European value on one tree; not finite where `vol` is too small for it.
+
+    The tree ends at `horizon`, after which nobody exercises before expiry: its final values are
+    Black's there. Its nodes stand even about `center`.
+    """
     _, strike, tte, rate, forward, sign = contract
     values, powers = scratch
-    dt, s = tte / steps, vol * sqrt(tte)
-    d1 = log(forward / strike) / s + 0.5 * s
+    dt, s = horizon / steps, vol * sqrt(horizon)
+    carry = log(forward / x0) / tte
+    d1 = (log(x0 / center) + carry * horizon) / s + 0.5 * s
     p = _peizer_pratt(d1 - s, steps)
-    growth = (forward / x0) ** (1.0 / steps)
-    up = growth * _peizer_pratt(d1, steps) / p
-    down = (growth - p * up) / (1.0 - p)
+    up = exp(carry * dt) * _peizer_pratt(d1, steps) / p
+    down = (exp(carry * dt) - p * up) / (1.0 - p)
+    left = tte - horizon
+    w, later, discount = vol * vol * left, exp(carry * left), exp(-rate * left)
     x, power = x0 * down**steps, 1.0
     for j in range(steps + 1):
         powers[j] = power
-        values[j] = max(sign * (x * power - strike), 0.0)
+        values[j] = discount * black(x * power * later, strike, w, sign)
         power *= up / down
-    european = exp(-rate * tte) * _binomial_mean(values, p, steps)
+    european = exp(-rate * horizon) * _binomial_mean(values, p, steps)
+    drift = carry - rate
+    _exercise_at_dividends(contract, dividends, horizon, dt, x, drift, scratch, steps + 1)
     to_up, to_down = exp(-rate * dt) * p, exp(-rate * dt) * (1.0 - p)
-    drift = log(growth) / dt - rate
     for i in range(steps - 1, -1, -1):
         x /= down
         t, slope = i * dt, sign * x
@@ -143,80 +151,106 @@ def _tree_premium(contract, dividends, x0, vol, steps, scratch):
 
 
 @njit(**KERNEL)
-def _aligned_steps(dividends, tte, steps):
+def _aligned_steps(dividends, horizon, steps):
     """Odd number of steps from `steps` on of which one ends closest before the last dividend."""
     last = 0.0
     for time in dividends.times:
-        if time <= tte:
+        if time < horizon:
             last = max(last, time)
     best, least = steps, inf
     for candidate in range(steps, steps + 2 * NEARBY, 2):
-        position = last * candidate / tte + 1e-9
+        position = last * candidate / horizon + 1e-9
         if position - int(position) < least:
             best, least = candidate, position - int(position)
     return best
 
 
 @njit(**KERNEL)
-def _never_exercised(contract, dividends, carry_yield):
-    """Whether waiting is worth at least as much at every instant, whatever the volatility.
-
-    A call is exercised for a carry yield, or just before a dividend that exceeds the interest on
-    the strike until the next one; a put for the interest on the strike.
-    """
-    _, strike, tte, rate, _, sign = contract
-    if sign < 0.0:
-        return rate <= 0.0 and carry_yield * tte >= -NO_YIELD
-    if rate < 0.0 or carry_yield * tte > NO_YIELD:
-        return False
+def _last_worthy_dividend(contract, dividends):
+    """Time of the last dividend that exceeds the interest on the strike until the next; else 0."""
+    strike, tte, rate = contract.strike, contract.tte, contract.rate
+    last = 0.0
     for i in range(dividends.times.size):
         time = dividends.times[i]
-        if 0.0 < time <= tte:
+        if last < time <= tte:
             following = tte
             for other in dividends.times:
                 if time < other < following:
                     following = other
             if dividends.amounts[i] > strike * -expm1(-rate * (following - time)):
-                return False
-    return True
+                last = time
+    return last
 
 
 @njit(**KERNEL)
-def _is_negligible(contract, x0, carry_yield, vol):
-    """Whether a call on a stock without cash dividends earns nothing by exercise.
+def _yield_is_idle(contract, carry_yield, x0, vol):
+    """Whether a call's holder gains nothing by exercising for the carry yield alone.
 
-    Its premium is at most what the yield pays while X is above rK/q, hence q T times a European
-    call struck there.
+    That part of the premium is at most what the yield pays while X is above rK/q, hence q T times
+    a European call struck there.
     """
     _, strike, tte, rate, forward, _ = contract
+    if carry_yield * tte <= NO_YIELD:
+        return True
     w, rise = vol * vol * tte, forward / x0
     threshold = rate * strike / carry_yield * min(1.0, rise)
+    if not threshold > 0.0:
+        return False
     bound = carry_yield * tte / rise * black(forward, threshold, w, 1.0)
     time_value = black(forward, strike, w, 1.0 if forward < strike else -1.0)
     return bound <= NEGLIGIBLE * exp(-rate * tte) * time_value
 
 
 @njit(**KERNEL)
+def _exercise_horizon(contract, dividends, carry_yield, x0, vol):
+    """Last instant at which exercise before expiry can pay: 0 if never, `tte` if always.
+
+    A call is exercised for a carry yield, or just before a dividend that exceeds the interest on
+    the strike until the next one; a put for the interest on the strike.
+    """
+    tte, rate = contract.tte, contract.rate
+    if contract.sign < 0.0:
+        return 0.0 if rate <= 0.0 and carry_yield * tte >= -NO_YIELD else tte
+    if rate >= 0.0 and _yield_is_idle(contract, carry_yield, x0, vol):
+        return _last_worthy_dividend(contract, dividends)
+    return tte
+
+
+@njit(**KERNEL)
+def _critical_price(contract, dividends, carry_yield, x0, vol, horizon):
+    """X at which a call's holder is indifferent at `horizon`; the strike if there is none."""
+    _, strike, tte, rate, _, _ = contract
+    left = tte - horizon
+    w, later = vol * vol * left, exp((rate - carry_yield) * left)
+    gain = _escrow(dividends, tte, rate, horizon, horizon * (1.0 - 1e-12)) - strike
+    low, high = 0.01 * strike, 10.0 * strike
+    for _ in range(HALVINGS):
+        middle = sqrt(low * high)
+        if middle + gain > exp(-rate * left) * black(middle * later, strike, w, 1.0):
+            high = middle
+        else:
+            low = middle
+    return sqrt(low * high) if high < 10.0 * strike else strike
+
+
+@njit(**KERNEL)
 def early_exercise_value(contract, dividends, vol, steps, scratch):
     """Early-exercise premium of one option; NaN where no stock is left beside its dividends."""
     spot, strike, tte, rate, forward, sign = contract
-    escrow = _escrow(dividends, tte, rate, 0.0, 0.0)
-    x0 = spot - escrow
+    x0 = spot - _escrow(dividends, tte, rate, 0.0, 0.0)
     if not x0 > 0.0:
         return nan
     carry_yield = rate - log(forward / x0) / tte
-    if _never_exercised(contract, dividends, carry_yield):
+    horizon = _exercise_horizon(contract, dividends, carry_yield, x0, vol)
+    if horizon == 0.0:
         return 0.0
-    if (
-        sign > 0.0
-        and escrow == 0.0
-        and rate > 0.0
-        and _is_negligible(contract, x0, carry_yield, vol)
-    ):
-        return 0.0
-    few, many = _aligned_steps(dividends, tte, steps), _aligned_steps(dividends, tte, 2 * steps + 1)
-    coarse = _tree_premium(contract, dividends, x0, vol, few, scratch)
-    fine = _tree_premium(contract, dividends, x0, vol, many, scratch)
+    center = strike
+    if horizon < tte:
+        center = _critical_price(contract, dividends, carry_yield, x0, vol, horizon)
+    few = _aligned_steps(dividends, horizon, steps)
+    many = _aligned_steps(dividends, horizon, 2 * steps + 1)
+    coarse = _tree_premium(contract, dividends, x0, vol, horizon, center, few, scratch)
+    fine = _tree_premium(contract, dividends, x0, vol, horizon, center, many, scratch)
     premium = (many * fine - few * coarse) / (many - few)
     scratch.values[0], scratch.powers[0] = sign * (spot - strike), 1.0
     _exercise_at_dividends(contract, dividends, 0.0, inf, x0, -carry_yield, scratch, 1)
