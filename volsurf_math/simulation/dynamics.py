@@ -47,7 +47,7 @@ class JumpLaw:
 class MarketLaw:
     """What drives all funds; `_q` marks the pricing measure. Decimals, years."""
 
-    regime_variance: tuple[float, ...] = (0.013, 0.022, 0.080)  # calm, normal, stressed
+    regime_variance: tuple[float, ...] = (0.016, 0.026, 0.110)  # calm, normal, stressed
     regime_change: tuple[tuple[float, ...], ...] = (  # per session
         (1.0 - 1 / 120, 1 / 120, 0.0),
         (1 / 120, 1.0 - 1 / 120 - 1 / 200, 1 / 200),
@@ -56,17 +56,17 @@ class MarketLaw:
     regime_pull: float = 10.0
     kappa: float = 6.0
     kappa_q: float = 3.5
-    sigma: float = 0.42
-    rho: float = -0.75
+    sigma: float = 0.45
+    rho: float = -0.60
     jumps: JumpLaw = field(
-        default_factory=lambda: JumpLaw(intensity_per_variance=15.0, mean=-0.025, sd=0.03)
+        default_factory=lambda: JumpLaw(intensity_per_variance=15.0, mean=-0.01, sd=0.03)
     )
     jumps_q: JumpLaw = field(
-        default_factory=lambda: JumpLaw(intensity_per_variance=45.0, mean=-0.045, sd=0.035)
+        default_factory=lambda: JumpLaw(intensity_per_variance=40.0, mean=-0.02, sd=0.03)
     )
     premium: float = 0.05
     night_share: float = 0.2
-    lowest_variance: float = 0.002
+    lowest_variance: float = 0.003
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ FloatArray = NDArray[np.float64]
 
 PENNY, NICKEL = 0.01, 0.05
 TICK_CHANGE = 3.0  # USD: premium from which classes outside the penny programme tick in nickels
-CALM_VARIANCE = 0.022
+NORMAL_VARIANCE = 0.026
 
 
 def tick_size(price: FloatArray, is_penny_class: bool) -> FloatArray:
@@ -28,12 +28,12 @@ def half_spread(
 ) -> FloatArray:
     """Half of the quoted width, USD.
 
-    Half a tick, and what the market maker risks: 0.03 vol points at the money, more with the
+    Half a tick, and what the market maker risks: 0.05 vol points at the money, more with the
     square of the `deviations` from it and with the root of `tte`; 8 bp of the `intrinsic` value
     that ties up his stock; the more, the further `variance` is above normal.
     """
-    stress = 1.0 + 0.6 * max(variance / CALM_VARIANCE - 1.0, 0.0) ** 0.5
-    vol_width = (0.0003 + 0.0012 * np.sqrt(tte)) * (1.0 + 0.3 * deviations**2)
+    stress = 1.0 + 0.6 * max(variance / NORMAL_VARIANCE - 1.0, 0.0) ** 0.5
+    vol_width = (0.0005 + 0.0012 * np.sqrt(tte)) * (1.0 + 0.3 * deviations**2)
     return 0.5 * tick + stress * (vega * vol_width + 0.0008 * intrinsic)
 
 
@@ -47,7 +47,7 @@ def quotes(
     middle = price + lean * half
     bid = np.floor((middle - half) / tick + 1e-9) * tick
     ask = np.ceil((middle + half) / tick - 1e-9) * tick
-    return np.round(np.maximum(bid, 0.0), 2), np.round(np.maximum(ask, tick), 2)
+    return np.maximum(bid, 0.0).round(2), np.maximum(ask, tick).round(2)
 
 
 def activity(
@@ -58,7 +58,7 @@ def activity(
     Interest falls off with the `deviations` from the money, slower on the downside.
     """
     width = np.where(deviations < 0.0, 1.9, 1.4)
-    near = np.exp(-0.5 * (deviations / width) ** 2) + 0.002
+    near = np.exp(-0.5 * (deviations / width) ** 2) + 0.0005
     soon = (1.0 + tte / 0.1) ** -1.2
     round_number = 1.0 + 1.0 * (strike % 5.0 == 0.0) + 1.5 * (strike % 25.0 == 0.0)
     return near * soon * round_number * np.where(is_monthly, 3.0, 1.0) / 10.5

@@ -22,10 +22,12 @@ from volsurf_tables.market import RAW_OPTIONS_CHAINS
 FloatArray = NDArray[np.float64]
 
 SOURCE = "simulated"
+LEAN = 0.7  # half-widths by which a mid may miss the true price
 PENNY_CLASSES = ("SPY",)
-BUSIEST = {"SPY": 60_000.0, "QQQ": 25_000.0, "IWM": 15_000.0}  # contracts a day
+BUSIEST = {"SPY": 25_000.0, "QQQ": 12_000.0, "IWM": 8_000.0}  # contracts a day
 TURNOVER_DAYS = 8.0  # open interest over volume, once an expiry has aged
 AGEING_DAYS = 20.0
+_osi = lru_cache(maxsize=100_000)(osi)  # a contract is named once, not on every session
 TASTES = 4096  # strikes, in whole dollars, with a lasting popularity of their own
 
 
@@ -37,7 +39,8 @@ def clean_chain(world: World, seed: int, symbol: str, session: date) -> pl.DataF
     days = [term.expiry.day for term in priced.terms]
     expiration = [days[i] for i in priced.term]
     kind = ["CALL" if side else "PUT" for side in priced.is_call]
-    names = [osi(symbol, e, k, s) for e, k, s in zip(expiration, kind, priced.strike, strict=True)]
+    rows = zip(expiration, kind, priced.strike.tolist(), strict=True)
+    names = [_osi(symbol, *row) for row in rows]
     columns: dict[str, Any] = {
         "symbol": symbol,
         "quote_date": session,
@@ -89,7 +92,7 @@ def _bid_ask(
     vega = spot * np.sqrt(tte / (2.0 * np.pi)) * np.exp(-0.5 * distance**2)
     tick = tick_size(priced.american, symbol in PENNY_CLASSES)
     half = half_spread(intrinsic, vega, distance, tte, tick, law.v0)
-    lean = stream(seed, Purpose.QUOTES, symbol, session).uniform(-0.5, 0.5, priced.strike.size)
+    lean = stream(seed, Purpose.QUOTES, symbol, session).uniform(-LEAN, LEAN, priced.strike.size)
     return *quotes(priced.american, half, lean, tick), tick
 
 

@@ -63,7 +63,7 @@ class Book:
 
     def term(self, i: int) -> Term:
         """Return the expiry of row i."""
-        return self.priced.terms[self.priced.term[i]]
+        return self.priced.terms[int(self.priced.term[i])]
 
     def moneyness(self, i: int) -> float:
         """Log-moneyness of row i, positive out of the money."""
@@ -118,18 +118,18 @@ def _choose(book: Book, share: float, rng: np.random.Generator) -> list[tuple[in
     """Pick rows at random for every kind in turn, each at a distance from the others."""
     n = book.bid.size
     wanted = share * n / len(Dirt)
-    taken = np.zeros(n + 2, dtype=bool)
+    taken = np.zeros(n + 2, dtype=bool)  # row i at i + 1
     chosen = []
     for dirt in Dirt:
         left = int(wanted + rng.random())
         for i in rng.permutation(n):
             if left == 0:
                 break
-            if taken[i - 1 : i + 2].any() or taken[i]:
+            if taken[i : i + 3].any():
                 continue
             change = SPOIL[dirt](book, int(i))
             if change is not None:
-                taken[i] = True
+                taken[i + 1] = True
                 left -= 1
                 chosen.append((int(i), dirt, change))
     return chosen
@@ -280,7 +280,7 @@ SPOIL: dict[Dirt, Callable[[Book, int], Change | None]] = {
     Dirt.CALENDAR: _calendar,
     Dirt.PARITY_GAP: _parity_gap,
     Dirt.VOL_TOO_HIGH: _repriced(2.5, 0.0, 0.5),
-    Dirt.VOL_TOO_LOW: _repriced(0.03, -0.01, 0.02),
+    Dirt.VOL_TOO_LOW: _repriced(0.03, 0.0, 0.02),
     Dirt.BELOW_INTRINSIC: _below_intrinsic,
     Dirt.STALE: _stale,
     Dirt.DUPLICATE: _duplicate,

@@ -18,7 +18,7 @@ from volsurf_resources.exchange_calendar import is_session, last_trading_day, th
 FloatArray = NDArray[np.float64]
 
 LEAPS_MONTHS = (1, 6, 12)
-NEAR_DAYS = 90  # from here on whole-dollar strikes are added
+NEAR_DAYS = 60  # from here on whole-dollar strikes are added
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,13 +89,13 @@ def strikes(expiry: Expiry, session: date, closes: Sequence[float] | FloatArray)
     """
     low, high = float(np.min(closes)), float(np.max(closes))
     if expiry.horizon <= 14:
-        bands = ((1.0, 0.05, 0.05), (5.0, 0.14, 0.09))
+        bands = ((1.0, 0.04, 0.035), (5.0, 0.14, 0.09))
     elif expiry.horizon <= 56:
-        bands = ((1.0, 0.08, 0.07), (5.0, 0.25, 0.16))
+        bands = ((1.0, 0.07, 0.05), (5.0, 0.25, 0.16))
     elif (expiry.day - session).days <= NEAR_DAYS:
-        bands = ((1.0, 0.09, 0.08), (5.0, 0.45, 0.35))
+        bands = ((1.0, 0.07, 0.06), (5.0, 0.30, 0.22), (10.0, 0.45, 0.35))
     else:
-        bands = ((5.0, 0.22, 0.20), (10.0, 0.45, 0.35))
+        bands = ((5.0, 0.20, 0.16), (10.0, 0.45, 0.35))
     grids = [
         step * np.arange(np.ceil(low * (1.0 - down) / step), np.floor(high * (1.0 + up) / step) + 1)
         for step, down, up in bands

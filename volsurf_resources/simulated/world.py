@@ -77,7 +77,7 @@ class World:
 
     def zero_rate(self, day: date, tte: FloatArray) -> FloatArray:
         """Return continuous zero rates: linear in tenor, flat outside the published tenors."""
-        return np.interp(tte, TENORS, self.zero_rates[self.index[day]])
+        return np.asarray(np.interp(tte, TENORS, self.zero_rates[self.index[day]]))
 
     def coming_dividends(self, symbol: str, day: date, until: date) -> list[tuple[date, float]]:
         """Return (ex-date, amount) after `day`, up to and including `until`."""

@@ -1,0 +1,130 @@
+"""Bates prices against reference prices, another integral, Merton's series, and identities."""
+
+import json
+from dataclasses import replace
+from math import exp, factorial, log
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+from volsurf_math.black import undiscounted_price
+from volsurf_math.implied_vol import implied_vol
+from volsurf_math.simulation.bates import Bates, call_ratio, characteristic
+
+REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "heston_prices.json").read_text())
+FAT_TAILS = {"extreme_volofvol": 2e-4, "andersen_I": 1e-6, "andersen_II": 1e-6}  # on F = 100
+EQUITY = Bates(
+    v0=0.02, kappa=3.5, theta=0.045, sigma=0.45, rho=-0.6,
+    jump_intensity=1.0, jump_mean=-0.02, jump_sd=0.03,
+)  # fmt: skip
+STRESSED = replace(EQUITY, v0=0.25, theta=0.19, jump_intensity=4.4)
+TENORS = (15 / 525_600, 1 / 365, 7 / 365, 30 / 365, 0.5, 2.5)
+
+
+@pytest.mark.parametrize("name", sorted({row[0] for row in REFERENCE["rows"]}))
+def test_without_jumps_prices_are_hestons(name):
+    for row in REFERENCE["rows"]:
+        case = dict(zip(REFERENCE["columns"], row, strict=True))
+        if case["set"] == name:
+            law = Bates(**{p: case[p] for p in ("v0", "kappa", "theta", "sigma", "rho")})
+            call = 100.0 * call_ratio(law, [log(case["K"] / 100.0)], case["T"])[0]
+            assert call == pytest.approx(float(case["call"]), abs=FAT_TAILS.get(name, 1e-8)), case
+
+
+def little_trap(law: Bates, u: complex, tte: float) -> complex:
+    """Characteristic function of ln(S/F) as Albrecher et al. (2007) write it, with jumps."""
+    b = law.kappa - 1j * law.rho * law.sigma * u
+    d = np.sqrt(b * b + law.sigma**2 * (1j * u + u * u))
+    g = (b - d) / (b + d)
+    e = np.exp(-d * tte)
+    c = (b - d) * tte - 2.0 * np.log((1.0 - g * e) / (1.0 - g))
+    exponent = law.kappa * law.theta / law.sigma**2 * c
+    exponent += law.v0 / law.sigma**2 * (b - d) * (1.0 - e) / (1.0 - g * e)
+    size = np.exp(1j * u * law.jump_mean - 0.5 * (u * law.jump_sd) ** 2) - 1.0
+    mean = exp(law.jump_mean + 0.5 * law.jump_sd**2) - 1.0
+    return np.exp(exponent + law.jump_intensity * tte * (size - 1j * u * mean))
+
+
+def gil_pelaez_call(law: Bates, k: float, tte: float) -> float:
+    def probability(shift: complex) -> float:
+        def integrand(u: float) -> float:
+            return (np.exp(-1j * u * k) * little_trap(law, u + shift, tte) / (1j * u)).real
+
+        return 0.5 + quad(integrand, 1e-12, 400.0, limit=1000, epsabs=1e-12)[0] / np.pi
+
+    return probability(-1j) - exp(k) * probability(0.0)
+
+
+@pytest.mark.parametrize(
+    ("k", "tte"), [(-0.1, 0.1), (0.0, 0.25), (0.1, 0.25), (-0.3, 1.0), (0.2, 2)]
+)
+@pytest.mark.parametrize("law", [EQUITY, STRESSED])
+def test_agrees_with_gil_pelaez_inversion(law, k, tte):
+    assert call_ratio(law, [k], tte)[0] == pytest.approx(gil_pelaez_call(law, k, tte), abs=1e-9)
+
+
+@pytest.mark.parametrize("tte", TENORS[1:])
+def test_without_vol_of_vol_prices_are_mertons_series(tte):
+    v = EQUITY.v0
+    law = replace(EQUITY, theta=v, sigma=2e-4, rho=0.0)
+    k = np.linspace(-0.2, 0.2, 9)
+    expected = np.zeros_like(k)
+    for n in range(30):
+        chance = exp(-law.jump_intensity * tte) * (law.jump_intensity * tte) ** n / factorial(n)
+        drift = n * log(1.0 + law.jump_compensator)
+        drift -= law.jump_intensity * law.jump_compensator * tte
+        w = v * tte + n * law.jump_sd**2
+        expected += chance * undiscounted_price(exp(drift), np.exp(k), w, True)
+    np.testing.assert_allclose(call_ratio(law, k, tte), expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("tte", TENORS)
+@pytest.mark.parametrize("law", [EQUITY, STRESSED])
+def test_the_forward_is_a_martingale_and_its_log_has_the_stated_mean(law, tte):
+    assert characteristic(law, -0.5j, tte) == pytest.approx(1.0, abs=1e-12)
+    u = 1e-4
+    slope = characteristic(law, u + 0.5j, tte) - characteristic(law, -u + 0.5j, tte)
+    mean = (slope / (2j * u)).real
+    assert law.log_contract_variance(tte) == pytest.approx(-2.0 * mean / tte, rel=1e-5)
+
+
+@pytest.mark.parametrize("tte", TENORS)
+@pytest.mark.parametrize("law", [EQUITY, STRESSED])
+def test_prices_have_a_density_and_stay_inside_their_bounds(law, tte):
+    k = np.linspace(-0.6, 0.4, 801)
+    strike, call = np.exp(k), call_ratio(law, k, tte)
+    slope = np.diff(call) / np.diff(strike)
+    assert (np.diff(slope) > -1e-9).all()
+    assert (slope >= -1.0 - 1e-9).all()
+    assert (slope <= 1e-9).all()
+    assert (call >= np.maximum(1.0 - strike, 0.0)).all()
+
+
+@pytest.mark.parametrize("law", [EQUITY, STRESSED])
+def test_total_variance_grows_with_time_at_equal_moneyness(law):
+    k = np.linspace(-0.04, 0.03, 15)
+    total = []
+    for tte in np.linspace(2 / 365, 2.0, 25):
+        call = call_ratio(law, k, tte)
+        price = np.where(k > 0.0, call, call - 1.0 + np.exp(k))
+        total.append(implied_vol(price, 1.0, np.exp(k), tte, 1.0, k > 0.0)[0] ** 2 * tte)
+    assert (np.diff(total, axis=0) > 0.0).all()
+
+
+def test_a_strip_of_options_replicates_the_log_contract():
+    tte, k = 30 / 365, np.linspace(-1.2, 0.8, 8001)
+    call = call_ratio(EQUITY, k, tte)
+    otm = np.where(k > 0.0, call, call - 1.0 + np.exp(k))
+    strip = 2.0 / tte * np.trapezoid(otm * np.exp(-k), k)
+    assert EQUITY.log_contract_variance(tte) == pytest.approx(strip, rel=1e-5)
+
+
+def test_impossible_parameters_and_times_are_refused():
+    with pytest.raises(ValueError, match="rho"):
+        replace(EQUITY, rho=-1.0)
+    with pytest.raises(ValueError, match="v0"):
+        replace(EQUITY, v0=0.0)
+    with pytest.raises(ValueError, match="tte > 0, was 0"):
+        call_ratio(EQUITY, [0.0], 0.0)
