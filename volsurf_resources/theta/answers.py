@@ -107,4 +107,5 @@ def _parsed(name: str, dtype: pl.DataType) -> pl.Expr:
         )
     if dtype == pl.Datetime:
         return text.str.to_datetime(_TIME, strict=False, time_unit="us")
-    return text.cast(dtype, strict=False)
+    value = text.cast(dtype, strict=False)
+    return pl.when(value.is_finite()).then(value) if dtype == pl.Float64 else value

@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import os
 import uuid
+import zlib
 from pathlib import Path
 
 
@@ -21,7 +22,7 @@ class ResponseCache:
         """Return the body kept for a request; None if there is none, or none that can be read."""
         try:
             return gzip.decompress(self._file(request).read_bytes())
-        except (FileNotFoundError, gzip.BadGzipFile, EOFError):
+        except (FileNotFoundError, gzip.BadGzipFile, zlib.error, EOFError):
             return None
 
     def write(self, request: str, body: bytes) -> None:

@@ -24,7 +24,8 @@ from volsurf_resources.theta.reactions import Backoff
 from volsurf_resources.theta.requests import Asker, Question, together
 
 VOLATILITY_INDICES = ("VIX", "VIX9D", "VIX3M", "VIX6M", "VVIX")
-_STALEST_RATE = timedelta(days=10)
+_STALEST_RATE = timedelta(days=7)
+_REPORT = time(17, 25)  # the end-of-day report is written from 17:15 to 17:21 New York
 
 
 class ThetaData:
@@ -94,7 +95,7 @@ class ThetaData:
     ) -> pl.DataFrame:
         """Return the chain of every root of a symbol, optionally of some expiries only.
 
-        Raises NoData if the vendor has none, TryLater before the session's report exists,
+        Raises NoData if the vendor has none, TryLater before the report or snapshot exists,
         NotAllowed before the tier's first date.
         """
         self._refuse_impossible(symbol, session)
@@ -102,7 +103,7 @@ class ThetaData:
         if rows.is_empty():
             what = f"{symbol} has no chain of {session}"
             if session == self._today():
-                raise TryLater(f"{what} yet: the report of a session appears after 17:15 New York")
+                raise TryLater(f"{what} yet: the session's report is late")
             raise NoData(what)
         expiry = pl.col("expiration_date")
         return rows.filter(expiry.is_between(exp_min or date.min, exp_max or date.max))
@@ -112,9 +113,9 @@ class ThetaData:
     ) -> Iterator[tuple[date, pl.DataFrame]]:
         """Yield session and chain of a range, asking for `batch` sessions at a time.
 
-        Sessions before the tier's first date, not yet closed, or without data are left out.
+        Sessions before the tier's first date, without a report yet, or without data are left out.
         """
-        last = min(end, calendar.latest_closed_session(self._now()))
+        last = min(end, self._latest_session())
         days = calendar.sessions(max(start, self._tier.first_date), last)
         for n in range(0, len(days), batch):
             rows = self._loop.run(self._chains(symbol, days[n : n + batch]))
@@ -143,12 +144,12 @@ class ThetaData:
         )
 
     def sessions(self, symbol: str, start: date, end: date) -> Sequence[date]:
-        """Return the closed sessions of the range that the vendor lists and the tier may read."""
+        """Return the sessions with a report that the vendor lists and the tier may read."""
         endpoint = endpoints.INDEX_DATES if is_index(symbol) else endpoints.STOCK_DATES
         listed = self._loop.run(self._asker().listed(endpoint, symbol))
         dates = set(listed["date"])
         first = max(start, self._tier.first_date)
-        last = min(end, calendar.latest_closed_session(self._now()))
+        last = min(end, self._latest_session())
         return [day for day in calendar.sessions(first, last) if day in dates]
 
     def status(self) -> str:
@@ -220,11 +221,20 @@ class ThetaData:
                 f"{what}: tier {self._tier.name} starts on {self._tier.first_date}; ask for later "
                 "sessions or upgrade"
             )
-        asked = calendar.session_close(session)
+        if self._now() < (known := self._known_from(session)):
+            raise TryLater(f"{what}: there is nothing before {known:%Y-%m-%d %H:%M} UTC")
+
+    def _known_from(self, session: date) -> datetime:
+        """Instant from which a session's chain can be asked for."""
         if self._snapshot_time is not None:
-            asked = self._snapshot_instant(session)
-        if self._now() < asked:
-            raise TryLater(f"{what}: there is nothing before {asked:%Y-%m-%d %H:%M} UTC")
+            return self._snapshot_instant(session)
+        return datetime.combine(session, _REPORT, calendar.NEW_YORK).astimezone(UTC)
+
+    def _latest_session(self) -> date:
+        today = self._today()
+        if calendar.is_session(today) and self._known_from(today) <= self._now():
+            return today
+        return calendar.previous_session(today)
 
     def _snapshot_instant(self, day: date) -> datetime:
         """The snapshot's instant in UTC, as far before the bell as on a full day."""

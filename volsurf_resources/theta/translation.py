@@ -9,6 +9,7 @@ scaled integers (214748.3647, 21474.83647) are null too. Zero stands for missing
 trade. Everything else, crossed and one-sided quotes included, is handed on as received.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import date, datetime
 
@@ -169,29 +170,23 @@ def market_rates(prints: pl.DataFrame, session: date) -> pl.DataFrame:
     """Return the zero curve that was known when `session` ended, in the schema of `market_rates`.
 
     `prints` are rows of (series, created, rate in percent). The Treasury curve of a day is out
-    after the close and SOFR on the next morning, so the session's own date is not used.
+    after the close and SOFR on the next morning, so the session's own date is not used. The
+    Treasury curve is the newest of those with the most tenors, so that none is mixed of two days.
     """
     known = prints.filter(pl.col("created") < session, pl.col("rate").is_not_null())
-    last = {
-        series: (day, rate / 100.0)
-        for series, day, rate in known.sort("created")
-        .select("series", "created", "rate")
-        .iter_rows()
-    }
+    days: dict[date, dict[str, float]] = defaultdict(dict)
+    for series, day, rate in known.select("series", "created", "rate").iter_rows():
+        days[day][series] = rate / 100.0
     rows = []
-    if SOFR in last:
-        day, rate = last[SOFR]
-        rows.append((1.0 / DAYS_PER_YEAR, sofr_to_continuous(rate), SOFR, day))
-    curve_date = max((day for series, (day, _) in last.items() if series != SOFR), default=None)
-    pars = {
-        tenor: last[series][1]
-        for series, tenor in TREASURIES.items()
-        if series in last and last[series][0] == curve_date
-    }
-    series_of = {tenor: series for series, tenor in TREASURIES.items()}
-    if pars:
-        zeros = par_to_zero(pars)
-        rows += [(tenor, zero, series_of[tenor], curve_date) for tenor, zero in zeros.items()]
+    if overnight := max((day for day in days if SOFR in days[day]), default=None):
+        rate = sofr_to_continuous(days[overnight][SOFR])
+        rows.append((1.0 / DAYS_PER_YEAR, rate, SOFR, overnight))
+    curves = {day: days[day].keys() & TREASURIES.keys() for day in days}
+    newest = max(curves, key=lambda day: (len(curves[day]), day), default=None)
+    if newest and curves[newest]:
+        series_of = {TREASURIES[series]: series for series in curves[newest]}
+        zeros = par_to_zero({tenor: days[newest][name] for tenor, name in series_of.items()})
+        rows += [(tenor, zero, series_of[tenor], newest) for tenor, zero in zeros.items()]
     names = ["tenor_years", "zero_rate", "source", "curve_date"]
     curve = pl.DataFrame(rows, schema=names, orient="row").with_columns(
         pl.lit(session).alias("quote_date"), pl.lit(EOD).alias("snapshot")
@@ -303,8 +298,7 @@ def _by_day(name: str, of: Callable[[date], date | datetime], dtype: pl.DataType
     """Map each of the few days in a column."""
 
     def of_each(days: pl.Series) -> pl.Series:
-        few = days.unique().drop_nulls()
-        values = pl.Series([of(day) for day in few], dtype=dtype)
-        return days.replace_strict(few, values, return_dtype=dtype)
+        values = {day: of(day) for day in days.unique().drop_nulls()}
+        return pl.Series([values.get(day) for day in days], dtype=dtype)
 
     return pl.col(name).map_batches(of_each, return_dtype=dtype)
