@@ -18,13 +18,14 @@ from volsurf_math.smiles.svi_guard import (
     FAILED,
     NOT_NEEDED,
     add_quotes,
+    cholesky,
     min_g,
     raw,
     repair,
     shortfall,
-    solve,
+    substitute,
 )
-from volsurf_math.smiles.svi_projection import N_STARTS, coarse_starts, search
+from volsurf_math.smiles.svi_projection import N_STARTS, coarse_starts, search, unproject
 
 CONVERGED, TOO_FEW_POINTS, NOT_CONVERGED, NOT_REPAIRED = 0, 1, 2, 3
 MIN_POINTS = 5  # one per parameter
@@ -92,7 +93,7 @@ def _unconstrained(k, w, weight, loss, loss_scale, box, robust, p):
             m, log_sigma, used = search(k, w, robust, m, log_sigma, box, sums, here, trial)
             evaluations += used
             best = here[0]
-            _unproject(here, m, log_sigma, p)
+            unproject(here, m, log_sigma, p)
         if turn in MULTI_STARTED:
             coarse_starts(k, w, robust, sums, here, starts)
             for i in range(N_STARTS):
@@ -105,7 +106,7 @@ def _unconstrained(k, w, weight, loss, loss_scale, box, robust, p):
                 same = abs(here[0] - best) <= 1e-6 * best
                 if here[0] < best:
                     best, m, log_sigma, winner = here[0], m_i, s_i, i
-                    _unproject(here, m, log_sigma, p)
+                    unproject(here, m, log_sigma, p)
                 if same:
                     break
         if winner < 0:
@@ -118,22 +119,15 @@ def _unconstrained(k, w, weight, loss, loss_scale, box, robust, p):
 
 
 @njit(cache=True, error_model="numpy")
-def _unproject(here, m, log_sigma, p):
-    """Fill free parameters from the inner solution (a, d, c) at (m, ln sigma)."""
-    rho = here[2] / here[3]
-    p[0], p[1], p[3], p[4] = here[1], here[3] / math.exp(log_sigma), m, log_sigma
-    p[2] = rho / math.sqrt(1.0 - rho * rho)
-
-
-@njit(cache=True, error_model="numpy")
 def _polish(k, w, weight, p, box):
     """Gauss-Newton steps on direct residuals: the moments cancel near a perfect fit."""
     hessian, factor = np.empty((5, 5)), np.empty((5, 5))
     gradient, step = np.empty(5), np.empty(5)
     cost = add_quotes(k, w, weight, p, hessian, gradient)
     for _ in range(4):
-        if not solve(hessian, gradient, 1e-12, step, factor):
+        if not cholesky(hessian, 1e-12, factor):
             break
+        substitute(factor, -gradient, step)
         trial = p + step
         is_inside = box[0] <= trial[3] <= box[1] and box[2] <= trial[4] <= box[3]
         if not (is_inside and trial[1] > 0.0 and abs(trial[2]) < 30.0):
@@ -161,15 +155,13 @@ def _covariance(k, w, weight, p, covariance):
     for i in range(5):
         for j in range(i + 1):
             hessian[i, j] *= scale[i] * scale[j]
-    if freedom < 1:
+    # a ridge of 1e-12: directions the quotes do not see get a large, finite variance
+    if freedom < 1 or not cholesky(hessian, 1e-12, factor):
         return
     for i in range(5):
         gradient[:] = 0.0
-        gradient[i] = -1.0
-        # a ridge of 1e-12: directions the quotes do not see get a large, finite variance
-        if not solve(hessian, gradient, 1e-12, column, factor):
-            covariance[:] = math.nan
-            return
+        gradient[i] = 1.0
+        substitute(factor, gradient, column)
         covariance[i] = column * cost / freedom
     jacobian = np.ones(5)
     jacobian[2] = 1.0 / (1.0 + p[2] * p[2]) ** 1.5
@@ -208,7 +200,8 @@ def fit_slice(k, w, weight, loss, loss_scale, is_guarded, floor, min_points, p, 
     hessian, gradient = np.empty((5, 5)), np.empty(5)
     value[1] = value[0] = add_quotes(k, w, robust, p, hessian, gradient)
     count[3] = NOT_NEEDED
-    if is_guarded and shortfall(p, floor) > 0.0:
+    level = np.sum(robust * w) / np.sum(robust)
+    if is_guarded and shortfall(p, floor, level) > 0.0:
         count[3], used = repair(k, w, robust, p, value[1], floor, box)
         count[1] += used
         value[0] = add_quotes(k, w, robust, p, hessian, gradient)

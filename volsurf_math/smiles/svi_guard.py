@@ -9,8 +9,9 @@ In the smile's own coordinate :math:`l = (k - m)/\sigma`, with :math:`\alpha = a
 
 which is read on a sinh grid that reaches far into both wings, where g tends to
 :math:`1/4 - b^2(1 \pm \rho)^2/16`: Lee's bound on the slope is 2. A fit that breaks it (or
-undercuts an earlier expiry, the `floor`) is moved by Levenberg-Marquardt under an augmented
-Lagrangian; if that fails, it is drawn along a line to a smile known to be feasible.
+undercuts an earlier expiry, the `floor`) is moved by sequential quadratic programming in which the
+minima of g and of the room above the floor are the conditions; if that fails, it is drawn along a
+line to a smile known to be feasible.
 
 Belongs here: compiled kernels about one slice. Not here: the fit without conditions.
 
@@ -26,16 +27,20 @@ import math
 import numpy as np
 from numba import njit
 
-MAX_WING_SLOPE = 2.0
+from volsurf_math.smiles.svi_projection import project, unproject
+
 _REACH = np.linspace(-1.0, 1.0, 121)
 _L = np.sinh(8.0 * (0.55 * _REACH**3 + 0.45 * _REACH))
-_R = np.sqrt(1.0 + _L**2)
 _N = _L.size
-_N_FLOOR = 61
-_N_CONDITIONS = _N + _N_FLOOR + 3  # g, the floor, Lee's bound, the floor's two wings
 _GOLDEN = 0.6180339887498949
-_ROUNDS = 24  # of the augmented Lagrangian, per start
 _SMALLEST_LEVEL = 1e-8  # of total variance, relative to b sigma: below it a smile touches zero
+
+NEAR = 0.1  # conditions closer than this to breaking are watched during a repair
+MAX_EVALUATIONS = 100  # of a repair, per start
+GOOD_ENOUGH = 1.02  # times the unconstrained cost: no further start is tried
+_MARGIN = 1e-7  # asked of every condition, so that rounding does not break it
+_MOST = 24  # conditions at once
+_MOST_U = 30.0  # |rho| <= 0.99945
 
 NOT_NEEDED, REPAIRED, BACK_STOP, FAILED = 0, 1, 2, 3
 
@@ -113,55 +118,149 @@ def min_g(a, b, rho, m, sigma, refine_below):
 
 
 @njit(cache=True, error_model="numpy")
-def _room(k, a, b, rho, m, sigma, floor):
+def _add_g(ell, p, value, slopes, n):
+    """Append the condition g(l) >= 0: its value and its derivatives in p at fixed l."""
+    a, b, rho, m, sigma = raw(p)
+    alpha, mu, h = a / sigma, m / sigma, 0.5 / sigma
+    by_u = b / (1.0 + p[2] * p[2]) ** 1.5
+    root = math.sqrt(1.0 + ell * ell)
+    basis, basis1, basis2 = rho * ell + root, rho + ell / root, 1.0 / (root * root * root)
+    level, n1 = alpha + b * basis, b * basis1
+    t = 1.0 - 0.5 * (ell + mu) * n1 / level
+    by_level = n1 / (level * level) * (t * (ell + mu) + 0.5 * h * n1)
+    by_n1 = -(t * (ell + mu) + h * n1) / level - 0.125 * n1
+    by_mu = -t * n1 / level
+    by_h = b * basis2 - 0.5 * n1 * n1 / level
+    value[n] = t * t - 0.0625 * n1 * n1 + by_h * h
+    slopes[n, 0] = by_level / sigma
+    slopes[n, 1] = by_level * basis + by_n1 * basis1 + h * basis2
+    slopes[n, 2] = (by_level * ell + by_n1) * by_u
+    slopes[n, 3] = by_mu / sigma
+    slopes[n, 4] = -alpha * by_level - mu * by_mu - h * by_h
+    return n + 1
+
+
+@njit(cache=True, error_model="numpy")
+def _add_g_minima(p, value, slopes, n):
+    """Append g at its local minima and in both wings, where it is negative or nearly so."""
+    a, b, rho, m, sigma = raw(p)
+    alpha, mu, h = a / sigma, m / sigma, 0.5 / sigma
+    by_u = b / (1.0 + p[2] * p[2]) ** 1.5
+    for sign in (-1.0, 1.0):
+        slope = b * (1.0 + sign * rho)
+        if 0.25 - 0.0625 * slope * slope < NEAR:
+            value[n] = 0.25 - 0.0625 * slope * slope
+            slopes[n, :] = 0.0
+            slopes[n, 1], slopes[n, 2] = (
+                -0.125 * slope * (1 + sign * rho),
+                -0.125 * slope * sign * by_u,
+            )
+            n += 1
+    before = here = scaled_g(_L[0], alpha, b, rho, mu, h)
+    for i in range(_N):
+        after = scaled_g(_L[i + 1], alpha, b, rho, mu, h) if i + 1 < _N else np.inf
+        is_low = here < NEAR and here <= before and here <= after
+        if is_low and 0 < i < _N - 1 and n < _MOST:
+            _, ell = _refine_g(_L[i - 1], _L[i + 1], alpha, b, rho, mu, h)
+            n = _add_g(ell, p, value, slopes, n)
+        before, here = here, after
+    return n
+
+
+@njit(cache=True, error_model="numpy")
+def _add_positive(p, level, value, slopes, n):
+    """Append the condition that the smallest variance is positive, relative to `level`."""
+    a, b, rho, _, sigma = raw(p)
+    bar = math.sqrt(1.0 - rho * rho)
+    value[n] = (a + b * sigma * bar) / level - 1e-6
+    slopes[n, 0], slopes[n, 1] = 1.0 / level, sigma * bar / level
+    slopes[n, 2] = -b * sigma * rho / bar / (1.0 + p[2] * p[2]) ** 1.5 / level
+    slopes[n, 3], slopes[n, 4] = 0.0, b * sigma * bar / level
+    return n + 1
+
+
+@njit(cache=True, error_model="numpy")
+def _room(k, p, floor):
     """Return w / floor - 1 at one log-moneyness."""
+    a, b, rho, m, sigma = raw(p)
     under = variance(k, floor[0], floor[1], floor[2], floor[3], floor[4])
     return variance(k, a, b, rho, m, sigma) / under - 1.0
 
 
 @njit(cache=True, error_model="numpy")
-def _floor_k(floor, i):
-    """Point i of the floor's grid: its own sinh grid, kept inside the range it speaks for."""
-    return min(max(floor[3] + floor[4] * _L[2 * i], floor[5]), floor[6])
+def _add_room(k, p, floor, value, slopes, n):
+    """Append the condition w(k) >= floor(k), relative to the floor."""
+    _, b, rho, m, sigma = raw(p)
+    under = variance(k, floor[0], floor[1], floor[2], floor[3], floor[4])
+    x = k - m
+    root = math.sqrt(x * x + sigma * sigma)
+    value[n] = _room(k, p, floor)
+    slopes[n, 0], slopes[n, 1] = 1.0 / under, (rho * x + root) / under
+    slopes[n, 2] = b * x / (1.0 + p[2] * p[2]) ** 1.5 / under
+    slopes[n, 3] = -b * (rho + x / root) / under
+    slopes[n, 4] = b * sigma * sigma / root / under
+    return n + 1
 
 
 @njit(cache=True, error_model="numpy")
-def min_room(a, b, rho, m, sigma, floor):
-    """Smallest w / floor - 1 where the floor speaks: both smiles' grids, refined, and the wings."""
-    worst = np.inf
-    if floor[5] == -np.inf:
-        worst = min(worst, b * (1.0 - rho) / (floor[1] * (1.0 - floor[2])) - 1.0)
-    if floor[6] == np.inf:
-        worst = min(worst, b * (1.0 + rho) / (floor[1] * (1.0 + floor[2])) - 1.0)
+def _add_room_minima(p, floor, value, slopes, n):
+    """Append the room above the floor at its local minima on both smiles' grids, and the wings."""
+    _, b, rho, m, sigma = raw(p)
+    by_u = b / (1.0 + p[2] * p[2]) ** 1.5
+    for sign in (-1.0, 1.0):
+        under = floor[1] * (1.0 + sign * floor[2])
+        room = b * (1.0 + sign * rho) / under - 1.0
+        if room < NEAR:
+            value[n] = room
+            slopes[n, :] = 0.0
+            slopes[n, 1], slopes[n, 2] = (1.0 + sign * rho) / under, sign * by_u / under
+            n += 1
     for centre, scale in ((m, sigma), (floor[3], floor[4])):
+        before = here = _room(centre + scale * _L[0], p, floor)
         for i in range(_N):
-            k = min(max(centre + scale * _L[i], floor[5]), floor[6])
-            here = _room(k, a, b, rho, m, sigma, floor)
-            if here >= worst + 0.05 or i == 0 or i == _N - 1:
-                worst = min(worst, here)
-                continue
-            lo = min(max(centre + scale * _L[i - 1], floor[5]), floor[6])
-            hi = min(max(centre + scale * _L[i + 1], floor[5]), floor[6])
-            before = _room(lo, a, b, rho, m, sigma, floor)
-            after = _room(hi, a, b, rho, m, sigma, floor)
-            bend = before - 2.0 * here + after
-            if bend > 0.0 and here <= before and here <= after and lo < k < hi:
-                step = 0.25 * (before - after) / bend * (hi - lo)  # vertex of the parabola
-                k = min(max(k + step, lo), hi)
-                here = min(here, _room(k, a, b, rho, m, sigma, floor))
-            worst = min(worst, here)
-    return worst
+            after = _room(centre + scale * _L[i + 1], p, floor) if i + 1 < _N else np.inf
+            is_low = here < NEAR and here <= before and here <= after
+            if is_low and 0 < i < _N - 1 and n < _MOST:
+                lo, hi = centre + scale * _L[i - 1], centre + scale * _L[i + 1]
+                n = _add_room(_lowest_room(lo, hi, p, floor), p, floor, value, slopes, n)
+            before, here = here, after
+    return n
 
 
 @njit(cache=True, error_model="numpy")
-def shortfall(p, floor):
-    """How far p is from having no arbitrage, in units of g or of room; 0 when it has none."""
-    a, b, rho, m, sigma = raw(p)
-    g, _ = min_g(a, b, rho, m, sigma, 0.02)
-    worst = min(g, MAX_WING_SLOPE - b * (1.0 + abs(rho)))
+def _lowest_room(lo, hi, p, floor):
+    """Golden-section search for the k in (lo, hi) with the least room."""
+    for _ in range(40):
+        x1, x2 = hi - _GOLDEN * (hi - lo), lo + _GOLDEN * (hi - lo)
+        if _room(x1, p, floor) < _room(x2, p, floor):
+            hi = x2
+        else:
+            lo = x1
+    return 0.5 * (lo + hi)
+
+
+@njit(cache=True, error_model="numpy")
+def conditions(p, floor, level, value, slopes):
+    """List the conditions that p breaks or nearly breaks; returns how many.
+
+    value[:n] is non-negative where they hold, slopes[:n] its derivatives in p. Minima of g and of
+    the room above the floor stand for the whole line: at a minimum the derivative in p is the one
+    at fixed place.
+    """
+    n = _add_positive(p, level, value, slopes, 0)
+    if value[0] > 0.0:
+        n = _add_g_minima(p, value, slopes, n)
     if not np.isnan(floor[0]):
-        worst = min(worst, min_room(a, b, rho, m, sigma, floor) + 1e-12)  # rounding of w / w
-    return max(0.0, -worst)
+        n = _add_room_minima(p, floor, value, slopes, n)
+    return n
+
+
+@njit(cache=True, error_model="numpy")
+def shortfall(p, floor, level):
+    """How far p is from having no arbitrage, in units of g or of room; 0 when it has none."""
+    value, slopes = np.empty(_MOST + 4), np.empty((_MOST + 4, 5))
+    n = conditions(p, floor, level, value, slopes)
+    return max(0.0, -value[:n].min())
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"})
@@ -190,91 +289,8 @@ def add_quotes(k, w, weight, p, hessian, gradient):
 
 
 @njit(cache=True, error_model="numpy")
-def _g_and_slopes(i, p, level, j):
-    """Condition g >= 0 at grid point i, and its derivatives in p into j."""
-    a, b, rho, m, sigma = raw(p)
-    alpha, mu, h = a / sigma, m / sigma, 0.5 / sigma
-    by_u = 1.0 / (1.0 + p[2] * p[2]) ** 1.5
-    ell, root = _L[i], _R[i]
-    basis, basis1, basis2 = rho * ell + root, rho + ell / root, 1.0 / (root * root * root)
-    n, n1, n2 = alpha + b * basis, b * basis1, b * basis2
-    if n * sigma <= 1e-3 * level:  # push total variance up before g can be read
-        j[0], j[1], j[2], j[3], j[4] = 1.0 / sigma, basis, b * ell * by_u, 0.0, -alpha
-        j /= level / sigma
-        return n * sigma / level - 1.0
-    t = 1.0 - 0.5 * (ell + mu) * n1 / n
-    by_n = n1 / (n * n) * (t * (ell + mu) + 0.5 * h * n1)
-    by_n1 = -(t * (ell + mu) + h * n1) / n - 0.125 * n1
-    by_mu = -t * n1 / n
-    by_h = n2 - 0.5 * n1 * n1 / n
-    j[0] = by_n / sigma
-    j[1] = by_n * basis + by_n1 * basis1 + h * basis2
-    j[2] = (by_n * b * ell + by_n1 * b) * by_u
-    j[3] = by_mu / sigma
-    j[4] = -alpha * by_n - mu * by_mu - h * by_h
-    return t * t - 0.0625 * n1 * n1 + by_h * h
-
-
-@njit(cache=True, error_model="numpy")
-def _room_and_slopes(i, p, floor, j):
-    """Condition w >= floor at point i of the floor's grid, relative to the floor."""
-    a, b, rho, m, sigma = raw(p)
-    k = _floor_k(floor, i)
-    under = variance(k, floor[0], floor[1], floor[2], floor[3], floor[4])
-    x = k - m
-    root = math.sqrt(x * x + sigma * sigma)
-    j[0], j[1], j[2] = 1.0, rho * x + root, b * x / (1.0 + p[2] * p[2]) ** 1.5
-    j[3], j[4] = -b * (rho + x / root), b * sigma * sigma / root
-    j /= under
-    return variance(k, a, b, rho, m, sigma) / under - 1.0
-
-
-@njit(cache=True, error_model="numpy")
-def _wing_and_slopes(i, p, floor, j):
-    """Conditions on the wings: 0 Lee's bound, 1 and 2 the floor's left and right slope."""
-    b, rho = p[1], p[2] / math.sqrt(1.0 + p[2] * p[2])
-    by_u = b / (1.0 + p[2] * p[2]) ** 1.5
-    j[:] = 0.0
-    if i == 0:
-        sign = 1.0 if rho >= 0.0 else -1.0
-        j[1], j[2] = -(1.0 + abs(rho)), -sign * by_u
-        return MAX_WING_SLOPE - b * (1.0 + abs(rho))
-    sign = -1.0 if i == 1 else 1.0
-    if np.isnan(floor[0]) or not np.isinf(floor[4 + i]):
-        return np.inf
-    under = floor[1] * (1.0 + sign * floor[2])
-    j[1], j[2] = (1.0 + sign * rho) / under, sign * by_u / under
-    return b * (1.0 + sign * rho) / under - 1.0
-
-
-@njit(cache=True, error_model="numpy")
-def add_conditions(p, floor, level, price, target, hessian, gradient, value):
-    """Add price * max(0, target - condition)^2 over all conditions; leaves them in `value`."""
-    cost = 0.0
-    j = np.empty(5)
-    for i in range(_N_CONDITIONS):
-        if i < _N:
-            value[i] = _g_and_slopes(i, p, level, j)
-        elif i < _N + _N_FLOOR:
-            value[i] = np.inf
-            if not np.isnan(floor[0]):
-                value[i] = _room_and_slopes(i - _N, p, floor, j)
-        else:
-            value[i] = _wing_and_slopes(i - _N - _N_FLOOR, p, floor, j)
-        over = target[i] - value[i]
-        if not over > 0.0:
-            continue
-        cost += price * over * over
-        for r in range(5):
-            gradient[r] -= price * over * j[r]
-            for c in range(r + 1):
-                hessian[r, c] += price * j[r] * j[c]
-    return cost
-
-
-@njit(cache=True, error_model="numpy")
-def solve(hessian, gradient, damping, step, factor):
-    """Solve (H + damping diag H) step = -gradient by Cholesky; False if H is not definite."""
+def cholesky(hessian, damping, factor):
+    """Factor H + damping diag H; False if it is not positive definite."""
     for i in range(5):
         for j in range(i + 1):
             s = hessian[i, j]
@@ -288,94 +304,159 @@ def solve(hessian, gradient, damping, step, factor):
                 factor[i, i] = math.sqrt(s)
             else:
                 return False
-    for i in range(5):
-        s = -gradient[i]
-        for n in range(i):
-            s -= factor[i, n] * step[n]
-        step[i] = s / factor[i, i]
-    for i in range(4, -1, -1):
-        s = step[i]
-        for n in range(i + 1, 5):
-            s -= factor[n, i] * step[n]
-        step[i] = s / factor[i, i]
     return True
 
 
 @njit(cache=True, error_model="numpy")
-def _constrained_search(k, w, weight, p, floor, level, price, target, box, value):
-    """Levenberg-Marquardt in all five parameters with the conditions priced; moves p."""
-    hessian, trial_hessian, factor = np.empty((5, 5)), np.empty((5, 5)), np.empty((5, 5))
-    gradient, trial_gradient, step = np.empty(5), np.empty(5), np.empty(5)
+def substitute(factor, right, x):
+    """Solve L L' x = right."""
+    for i in range(5):
+        s = right[i]
+        for n in range(i):
+            s -= factor[i, n] * x[n]
+        x[i] = s / factor[i, i]
+    for i in range(4, -1, -1):
+        s = x[i]
+        for n in range(i + 1, 5):
+            s -= factor[n, i] * x[n]
+        x[i] = s / factor[i, i]
+
+
+@njit(cache=True, error_model="numpy")
+def _add_box(p, box, value, slopes, n):
+    """Append the bounds on m, ln sigma and u as conditions."""
+    low, high = (-_MOST_U, box[0], box[2]), (_MOST_U, box[1], box[3])
+    for i in range(3):
+        for sign in (-1.0, 1.0):
+            slopes[n, :] = 0.0
+            slopes[n, 2 + i] = sign
+            value[n] = p[2 + i] - low[i] if sign > 0.0 else high[i] - p[2 + i]
+            n += 1
+    return n
+
+
+@njit(cache=True, error_model="numpy")
+def _quadratic_step(factor, gradient, value, slopes, n, step):
+    """Minimise the quadratic model under value + slopes step >= 0; returns the sum of multipliers.
+
+    Hildreth's method: coordinate ascent in the dual, which has one variable per condition.
+    """
+    moves = np.empty((n, 5))
+    substitute(factor, -gradient, step)
+    need, coupling, price = np.empty(n), np.empty((n, n)), np.zeros(n)
+    for i in range(n):
+        substitute(factor, slopes[i], moves[i])
+        need[i] = -value[i] - np.dot(slopes[i], step)
+    for i in range(n):
+        for j in range(n):
+            coupling[i, j] = np.dot(slopes[i], moves[j])
+    for _ in range(200):
+        change = 0.0
+        for i in range(n):
+            if not coupling[i, i] > 0.0:
+                continue
+            new = max(0.0, price[i] + (need[i] - np.dot(coupling[i], price)) / coupling[i, i])
+            change = max(change, abs(new - price[i]) * math.sqrt(coupling[i, i]))
+            price[i] = new
+        if change <= 1e-12:
+            break
+    for i in range(n):
+        step += price[i] * moves[i]
+    return price.sum()
+
+
+@njit(cache=True, error_model="numpy")
+def _take(p, step, trial):
+    """Step from p into `trial`, b kept positive and ln sigma within a factor of e."""
+    longest = max(1.0, abs(step[4]))
+    for i in range(5):
+        trial[i] = p[i] + step[i] / longest
+    trial[1] = max(trial[1], 0.1 * p[1])
+
+
+@njit(cache=True, error_model="numpy")
+def _measure(k, w, weight, p, floor, level, hessian, gradient, value, slopes):
+    """Cost and normal equations of p, its conditions less the margin, and the worst of them."""
     cost = add_quotes(k, w, weight, p, hessian, gradient)
-    cost += add_conditions(p, floor, level, price, target, hessian, gradient, value)
-    damping = 1e-3
+    n = conditions(p, floor, level, value, slopes)
+    value[:n] -= _MARGIN
+    return cost, n, max(0.0, -value[:n].min())
+
+
+@njit(cache=True, error_model="numpy")
+def _constrained(k, w, weight, p, floor, level, box):
+    """Sequential quadratic programming from p; returns evaluations. p may end slightly infeasible.
+
+    Progress is judged by cost + price x worst violation, the price above the multipliers' sum. A
+    step refused because the conditions bend is bent back onto them once before it is shortened.
+    """
+    value, slopes = np.empty(_MOST + 10), np.empty((_MOST + 10, 5))
+    hessian, factor = np.empty((5, 5)), np.empty((5, 5))
+    gradient, step, trial = np.empty(5), np.empty(5), np.empty(5)
+    damping, price = 1e-3, 0.0
+    cost, n, worst = _measure(k, w, weight, p, floor, level, hessian, gradient, value, slopes)
     evaluations = 1
-    while evaluations < 40 and damping < 1e10:
-        if not solve(hessian, gradient, damping, step, factor):
-            damping *= 10.0
-            continue
-        trial = p + step
-        trial[1] = max(trial[1], 0.2 * p[1])
-        trial[2] = min(max(trial[2], -30.0), 30.0)  # |rho| <= 0.99945
-        trial[3] = min(max(trial[3], box[0]), box[1])
-        trial[4] = min(max(trial[4], p[4] - 1.0, box[2]), p[4] + 1.0, box[3])
-        new = add_quotes(k, w, weight, trial, trial_hessian, trial_gradient)
-        new += add_conditions(
-            trial, floor, level, price, target, trial_hessian, trial_gradient, value
-        )
-        evaluations += 1
-        if new < cost:
-            gain = (cost - new) / cost
+    while evaluations < MAX_EVALUATIONS and damping < 1e12:
+        n = _add_box(p, box, value, slopes, n)
+        cholesky(hessian, damping, factor)
+        now = _quadratic_step(factor, gradient, value, slopes, n, step)
+        price = max(1.5 * now, 0.2 * price)  # far out multipliers are huge: let them be forgotten
+        merit = 0.5 * cost + price * worst
+        _take(p, step, trial)
+        for correction in range(2):
+            trial_cost, n, trial_worst = _measure(
+                k, w, weight, trial, floor, level, hessian, gradient, value, slopes
+            )
+            evaluations += 1
+            gain = merit - 0.5 * trial_cost - price * trial_worst
+            if gain > 0.0 or correction == 1 or trial_worst == 0.0:
+                break
+            n = _add_box(trial, box, value, slopes, n)
+            _quadratic_step(factor, np.zeros(5), value, slopes, n, step)
+            _take(trial.copy(), step, trial)
+        if gain > 0.0:
             p[:] = trial
-            cost = new
-            hessian[:] = trial_hessian
-            gradient[:] = trial_gradient
-            damping = max(damping * 0.2, 1e-14)
-            if gain < 1e-9:
+            cost, worst = trial_cost, trial_worst
+            damping = max(0.2 * damping, 1e-10)
+            if gain <= 1e-7 * merit and damping < 1e-2:
                 break
         else:
-            damping *= 5.0
-    add_conditions(p, floor, level, 0.0, target, trial_hessian, trial_gradient, value)
+            damping *= 6.0
+            cost, n, worst = _measure(
+                k, w, weight, p, floor, level, hessian, gradient, value, slopes
+            )
     return evaluations
 
 
 @njit(cache=True, error_model="numpy")
-def _augmented(k, w, weight, p, floor, level, price, box):
-    """Method of multipliers: a condition's overshoot is added to what is asked of it next time.
-
-    Returns (is feasible, evaluations); p is moved.
-    """
-    value = np.empty(_N_CONDITIONS)
-    shift = np.zeros(_N_CONDITIONS)
-    margin = 1e-6
-    last = np.inf
-    evaluations = 0
-    for _ in range(_ROUNDS):
-        target = shift + margin
-        evaluations += _constrained_search(k, w, weight, p, floor, level, price, target, box, value)
-        missing = shortfall(p, floor)
-        if missing <= 0.0:
-            return True, evaluations
-        worst = 0.0
-        for i in range(_N_CONDITIONS):
-            worst = max(worst, margin - value[i])
-            shift[i] = max(0.0, shift[i] + margin - value[i])
-        if worst < 0.5 * missing:  # met on the grid, broken between its points
-            margin = min(2.0 * margin + missing, 0.05)
-        if worst > 0.3 * last:
-            price *= 10.0
-            shift *= 0.1
-        last = worst
-    return False, evaluations
+def _restore(k, w, weight, p, floor, level, box):
+    """Move p by least cost until every condition holds; False if they do not come to hold."""
+    value, slopes = np.empty(_MOST + 10), np.empty((_MOST + 10, 5))
+    hessian, factor = np.empty((5, 5)), np.empty((5, 5))
+    gradient, step, trial = np.empty(5), np.empty(5), np.empty(5)
+    margin = 0.0
+    for _ in range(15):
+        n = conditions(p, floor, level, value, slopes)
+        if value[:n].min() >= 0.0:
+            return True
+        margin = 2.0 * margin + 0.1 * _MARGIN
+        value[:n] -= margin
+        n = _add_box(p, box, value, slopes, n)
+        add_quotes(k, w, weight, p, hessian, gradient)
+        cholesky(hessian, 1e-6, factor)
+        _quadratic_step(factor, np.zeros(5), value, slopes, n, step)
+        _take(p, step, trial)
+        p[:] = trial
+    return shortfall(p, floor, level) <= 0.0
 
 
 @njit(cache=True, error_model="numpy")
-def _draw_to(p, anchor, floor):
+def _draw_to(p, anchor, floor, level):
     """Move p along the line to the feasible `anchor` until it is feasible itself."""
     lo, hi = 0.0, 1.0
     for _ in range(45):
         middle = 0.5 * (lo + hi)
-        if shortfall(p + middle * (anchor - p), floor) <= 0.0:
+        if shortfall(p + middle * (anchor - p), floor, level) <= 0.0:
             hi = middle
         else:
             lo = middle
@@ -384,54 +465,65 @@ def _draw_to(p, anchor, floor):
 
 @njit(cache=True, error_model="numpy")
 def _anchor(level, width, middle, floor):
-    """Return a smile known to be feasible: the floor itself, or a nearly flat one."""
+    """Return a smile that should be feasible: a lifted floor, or a nearly flat smile."""
     if not np.isnan(floor[0]):
-        return free(floor[0], floor[1], floor[2], floor[3], floor[4])
+        return free(floor[0] + 1e-9 * level, floor[1], floor[2], floor[3], floor[4])
     anchor = free(level, 0.1 * level / width, 0.0, middle, width)
     for _ in range(40):
-        if shortfall(anchor, floor) <= 0.0:
+        if shortfall(anchor, floor, level) <= 0.0:
             break
         anchor[1] *= 0.5
     return anchor
 
 
 @njit(cache=True, error_model="numpy")
+def _feasible_start(k, w, weight, floor, level, box, p):
+    """Cheapest smile without arbitrage on a grid of (m, ln sigma) into p; False if none."""
+    sums, inner, trial = np.empty(18), np.empty(9), np.empty(5)
+    cheapest = np.inf
+    for i in range(9):
+        m = box[0] + (box[1] - box[0]) * (i + 1.0) / 10.0
+        for j in range(6):
+            log_sigma = box[3] - 0.55 * j
+            project(k, w, weight, m, math.exp(log_sigma), sums, inner)
+            if not inner[0] < cheapest:
+                continue
+            unproject(inner, m, log_sigma, trial)
+            if shortfall(trial, floor, level) <= 0.0:
+                cheapest = inner[0]
+                p[:] = trial
+    return cheapest < np.inf
+
+
+@njit(cache=True, error_model="numpy")
 def repair(k, w, weight, p, cost, floor, box):
     """Move p to a nearby smile without arbitrage: returns (how it ended, evaluations).
 
-    The unconstrained optimum is the first start; wider vertices follow if it fails or if the
-    result costs much more than the unconstrained `cost`.
+    The unconstrained optimum is the first start, the cheapest feasible smile on a grid the second:
+    where wings are far too steep, the way back from the first may end anywhere.
     """
     level = np.sum(weight * w) / np.sum(weight)
-    width = k.max() - k.min()
-    middle = 0.5 * (k.max() + k.min())
-    price = 100.0 * max(cost / k.size, 1e-9 * np.sum(weight * w * w) / k.size)
     hessian, gradient = np.empty((5, 5)), np.empty(5)
     best = p.copy()
     best_cost = np.inf
     evaluations = 0
-    for start in range(4):
+    anchor = _anchor(level, k.max() - k.min(), 0.5 * (k.max() + k.min()), floor)
+    for start in range(2):
         trial = p.copy()
-        if start > 0:
-            widths = (0.25, 0.6, 1.2)
-            trial[1] = min(trial[1], 1.0)
-            trial[3] = middle
-            trial[4] = min(max(math.log(widths[start - 1] * width), box[2]), box[3])
-            trial[0] = level - trial[1] * math.exp(trial[4])
-        done, used = _augmented(k, w, weight, trial, floor, level, price, box)
-        evaluations += used
-        if done:
+        if start > 0 and not _feasible_start(k, w, weight, floor, level, box, trial):
+            trial[:] = anchor
+        evaluations += _constrained(k, w, weight, trial, floor, level, box)
+        if _restore(k, w, weight, trial, floor, level, box):
             trial_cost = add_quotes(k, w, weight, trial, hessian, gradient)
             if trial_cost < best_cost:
                 best_cost = trial_cost
                 best = trial
-            if best_cost < 1.3 * cost:
+            if best_cost < GOOD_ENOUGH * cost:
                 break
     if best_cost < np.inf:
         p[:] = best
         return REPAIRED, evaluations
-    anchor = _anchor(level, width, middle, floor)
-    if shortfall(anchor, floor) > 0.0:
+    if shortfall(anchor, floor, level) > 0.0:
         return FAILED, evaluations
-    _draw_to(p, anchor, floor)
+    _draw_to(p, anchor, floor, level)
     return BACK_STOP, evaluations

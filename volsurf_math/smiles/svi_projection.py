@@ -139,6 +139,14 @@ def project(k, w, weight, m, sigma, s, out):
 
 
 @njit(cache=True, error_model="numpy")
+def unproject(here, m, log_sigma, p):
+    """Fill free parameters from the inner solution (a, d, c) at (m, ln sigma)."""
+    rho = here[2] / here[3]
+    p[0], p[1], p[3], p[4] = here[1], here[3] / math.exp(log_sigma), m, log_sigma
+    p[2] = rho / math.sqrt(1.0 - rho * rho)
+
+
+@njit(cache=True, error_model="numpy")
 def search(k, w, weight, m, log_sigma, box, s, here, trial):
     """Levenberg-Marquardt in (m, ln sigma) inside `box` = (m_lo, m_hi, ln sigma_lo, ln sigma_hi).
 
