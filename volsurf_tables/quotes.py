@@ -84,6 +84,8 @@ OPTION_QUOTES = Table(
         OPTION_TYPE,
         number("bid", "price_unit", "Best bid, as received."),
         number("ask", "price_unit", "Best offer, as received."),
+        number("volume", "contracts", "Contracts traded in the session."),
+        number("open_interest", "contracts", "Open interest, as received."),
         number("mid", "price_unit", "(bid + ask) / 2 where both sides are quoted."),
         TTE_YEARS,
         number("forward", "USD", "Forward of the expiry."),

@@ -28,7 +28,7 @@ REALIZED_VOLATILITY = Table(
         _realised("har_forecast_21d", "HAR forecast of the next 21 sessions."),
         _realised("garch_forecast_21d", "GARCH(1,1) forecast of the next 21 sessions."),
         count("num_sessions", "Sessions of history that were at hand."),
-        word("status", "Outcome.", "complete", "warming_up", "missing"),
+        word("status", "Outcome.", "complete", "partial", "missing"),
         REASON,
     ),
 )

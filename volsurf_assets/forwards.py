@@ -1,0 +1,238 @@
+"""The forward of every expiry: from put-call pairs near the money, else from carry.
+
+Belongs here: choosing pairs and fallbacks, frame to arrays and back. Not here: the regression and
+the removal of early exercise (volsurf_math), or the rules of a usable quote (`quality`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from volsurf_assets.pictures import sparkline
+from volsurf_assets.quality import MID, is_usable
+from volsurf_assets.session import Session
+from volsurf_assets.table_asset import table_asset
+from volsurf_resources.exchange_calendar import expiry_time
+from volsurf_tables.market import MARKET_RATES, RAW_OPTIONS_CHAINS, UNDERLYING_PRICES
+from volsurf_tables.quotes import IMPLIED_FORWARDS
+
+SECONDS_PER_YEAR = 365.0 * 86_400.0
+DIVIDEND_HISTORY = 260  # sessions: a year of ex-dates, with a margin
+MIN_PAIRS = 6  # nearest pairs that are always used
+MAX_RATE_STD_ERROR = 0.0025  # beyond it the curve knows the discount factor better
+MAX_RATE_GAP = 0.01  # so does it when quotes and curve disagree by more
+WIDTH = {"european": 1.0, "american": 0.5}  # of the band around the forward, standard deviations
+EXPIRY = ["symbol", "quote_date", "snapshot", "root", "expiration_date"]
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Zero rates of one session, linear in tenor and flat beyond the ends."""
+
+    tenors: np.ndarray[Any, np.dtype[np.float64]]
+    rates: np.ndarray[Any, np.dtype[np.float64]]
+
+    def rate(self, tte: float) -> float | None:
+        """Return the continuous zero rate at `tte` years; None without a curve."""
+        return float(np.interp(tte, self.tenors, self.rates)) if self.tenors.size else None
+
+
+@dataclass(frozen=True, slots=True)
+class Dividends:
+    """Cash dividends still to come, in years from the quote."""
+
+    times: np.ndarray[Any, np.dtype[np.float64]]
+    amounts: np.ndarray[Any, np.dtype[np.float64]]
+
+
+def curve_of(session: Session) -> Curve:
+    """Return the session's zero curve."""
+    rates = session.read(MARKET_RATES).sort("tenor_years").drop_nulls("zero_rate")
+    return Curve(rates["tenor_years"].to_numpy(), rates["zero_rate"].to_numpy())
+
+
+def expected_dividends(history: pl.DataFrame, symbol: str, day: date) -> Dividends:
+    """Project the last year's cash dividends a year ahead, as often as they came.
+
+    What will be paid is not known on `day`; that last year's amounts come again on the same
+    weekday 52 weeks later is the estimate that uses nothing later.
+    """
+    paid = history.filter((pl.col("symbol") == symbol) & (pl.col("dividend") > 0.0))
+    ex_days = [ex + timedelta(weeks=52 * n) for n in (1, 2, 3) for ex in paid["quote_date"]]
+    amounts = np.tile(paid["dividend"].to_numpy(), 3)
+    times = np.array([(ex - day).days / 365.0 for ex in ex_days])
+    ahead = times > 0.0
+    return Dividends(times[ahead], amounts[ahead])
+
+
+def with_expiry(chain: pl.DataFrame) -> pl.DataFrame:
+    """Add the settlement instant and the time to it, row by row, from the quote's own time."""
+    expiries = chain.select("settlement", "expiration_date").unique()
+    instants = [expiry_time(*row) for row in expiries.iter_rows()]
+    times = expiries.with_columns(expiry_time=pl.Series(instants, dtype=pl.Datetime("us", "UTC")))
+    left = (pl.col("expiry_time") - pl.col("quote_time")).dt.total_microseconds() / 1e6
+    return chain.join(times, on=["settlement", "expiration_date"], how="left").with_columns(
+        tte_years=left / SECONDS_PER_YEAR
+    )
+
+
+@table_asset(
+    IMPLIED_FORWARDS,
+    reads=[RAW_OPTIONS_CHAINS, MARKET_RATES, UNDERLYING_PRICES],
+    code_version="1",
+    picture=lambda rows: sparkline(rows["implied_carry"]),
+)
+def implied_forwards(session: Session) -> pl.DataFrame:
+    """Estimate forward and discount factor of every expiry of every chain."""
+    chain = with_expiry(session.read(RAW_OPTIONS_CHAINS))
+    curve, history = curve_of(session), session.window(UNDERLYING_PRICES, DIVIDEND_HISTORY)
+    rows: list[Row] = []
+    for (symbol, _), own in chain.group_by("symbol", "snapshot", maintain_order=True):
+        dividends = expected_dividends(history, str(symbol), session.day)
+        spot = _spot(own, history, session.day)
+        estimated = [
+            _estimate(expiry, spot, curve, dividends)
+            for expiry in _expiries(own, is_usable(session.settings))
+        ]
+        rows.extend(_fill_gaps(estimated, spot, curve))
+    return pl.DataFrame(rows, schema=IMPLIED_FORWARDS.schema)
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """One expiry's identity and its put-call pairs, sorted by strike."""
+
+    key: Row
+    style: str
+    at: datetime
+    tte: float
+    pairs: pl.DataFrame  # strike, call, put, call_half, put_half
+
+
+def _spot(own: pl.DataFrame, history: pl.DataFrame, day: date) -> float | None:
+    quoted = own.filter(pl.col("underlying_price") > 0.0)["underlying_price"].median()
+    if quoted is not None:
+        return float(quoted)  # type: ignore[arg-type]
+    bar = history.filter((pl.col("symbol") == own["symbol"][0]) & (pl.col("quote_date") == day))
+    return None if bar.is_empty() else bar["close"][0]
+
+
+def _expiries(own: pl.DataFrame, usable: pl.Expr) -> Iterator[Expiry]:
+    half = (pl.col("ask") - pl.col("bid")) / 2.0
+    sides = own.with_columns(is_usable=usable, mid=MID, half=half)
+    for key, rows in sides.group_by(EXPIRY, maintain_order=True):
+        good = rows.filter("is_usable").unique(["strike", "option_type"], keep="none")
+        calls, puts = (
+            good.filter(pl.col("option_type") == side).select("strike", "mid", "half")
+            for side in ("CALL", "PUT")
+        )
+        pairs = calls.join(puts, on="strike", suffix="_put").sort("strike")
+        timed = good if good.height else rows
+        yield Expiry(
+            key=dict(zip(EXPIRY, key, strict=True)),
+            style=rows["exercise_style"][0],
+            at=rows["expiry_time"][0],
+            tte=float(timed["tte_years"].median() or 0.0),  # type: ignore[arg-type]
+            pairs=pairs,
+        )
+
+
+def _near_the_money(expiry: Expiry) -> pl.DataFrame:
+    """Pairs within a band of standard deviations around the strike where call and put agree."""
+    pairs = expiry.pairs
+    if pairs.height <= MIN_PAIRS:
+        return pairs
+    centre = pairs.row((pairs["mid"] - pairs["mid_put"]).abs().arg_min() or 0, named=True)
+    straddle = centre["mid"] + centre["mid_put"]
+    sd = 1.25 * straddle / centre["strike"]  # an at-the-money straddle is worth 0.8 sd
+    distance = (pairs["strike"] / centre["strike"]).log().abs()
+    reach = max(WIDTH[expiry.style] * sd, float(distance.sort()[MIN_PAIRS - 1]))
+    return pairs.filter(distance <= reach)
+
+
+def _estimate(expiry: Expiry, spot: float | None, curve: Curve, dividends: Dividends) -> Row:
+    """Fit the forward of one expiry; `status` is null where there is nothing to fit."""
+    from volsurf_math.parity import ParityStatus, american_forward, fit_forward
+
+    row: Row = {**expiry.key, "exercise_style": expiry.style, "expiry_time": expiry.at}
+    row |= {"tte_years": expiry.tte, "spot": spot, "n_pairs": 0, "status": None, "reason": None}
+    if not expiry.tte > 0.0:
+        return row | {"status": "failed", "reason": "expired"}
+    rate = curve.rate(expiry.tte)
+    arrays = [column.to_numpy() for column in _near_the_money(expiry).iter_columns()]
+    strike, call, call_half, put, put_half = arrays
+    quotes = (strike, call, put, call_half, put_half)
+    is_american = expiry.style == "american"
+    if is_american and rate is not None and spot is not None:
+        fit = american_forward(*quotes, spot, expiry.tte, rate, dividends.times, dividends.amounts)
+        method, reason = "parity_american", None
+    else:
+        fit = fit_forward(*quotes)
+        method, reason = "parity_regression", "no curve: exercise ignored" if is_american else None
+        if rate is not None and not _is_credible(fit, expiry.tte, rate):
+            fit = fit_forward(*quotes, discount_factor=float(np.exp(-rate * expiry.tte)))
+            reason = "discount factor from the curve"
+    if fit.status != ParityStatus.OK:
+        return row | {"reason": f"{strike.size} usable pairs: {fit.status.name.lower()}"}
+    return row | {
+        "forward": fit.forward,
+        "discount_factor": fit.discount_factor,
+        "forward_std_error": fit.forward_std_error,
+        "discount_factor_std_error": fit.discount_factor_std_error,
+        "n_pairs": fit.n_pairs,
+        "parity_gap_half_spreads": fit.median_gap_half_spreads,
+        "method": method,
+        "status": "fallback" if is_american and method == "parity_regression" else "estimated",
+        "reason": reason,
+    }
+
+
+def _is_credible(fit: Any, tte: float, rate: float) -> bool:
+    """Whether the pairs tell the rate of an expiry better than the curve does."""
+    error = fit.discount_factor_std_error / (fit.discount_factor * tte)
+    gap = abs(np.log(fit.discount_factor) / tte + rate)
+    return bool(error <= MAX_RATE_STD_ERROR and gap <= MAX_RATE_GAP)
+
+
+def _fill_gaps(rows: list[Row], spot: float | None, curve: Curve) -> list[Row]:
+    """Give expiries without pairs the carry of their neighbours, and every row its rates."""
+    known = sorted((r["tte_years"], r) for r in rows if r["status"] in ("estimated", "fallback"))
+    tte = np.array([t for t, _ in known])
+    for row in rows:
+        if row["status"] is None:
+            row.update(_by_carry(row, tte, [r for _, r in known], spot, curve))
+        if row.get("forward") is not None:
+            row["implied_rate"] = -np.log(row["discount_factor"]) / row["tte_years"]
+            if spot:
+                row["implied_carry"] = np.log(row["forward"] / spot) / row["tte_years"]
+    return rows
+
+
+def _by_carry(
+    row: Row, tte: np.ndarray[Any, Any], known: list[Row], spot: float | None, curve: Curve
+) -> Row:
+    if spot is None:
+        return {"status": "failed", "reason": f"{row['reason']}; no underlying price"}
+    t, rate = row["tte_years"], curve.rate(row["tte_years"])
+    if known:
+        carry = np.array([np.log(r["forward"] / spot) / r["tte_years"] for r in known])
+        rates = np.array([-np.log(r["discount_factor"]) / r["tte_years"] for r in known])
+        growth, where = float(np.interp(t, tte, carry)), "carry of the other expiries"
+        rate = float(np.interp(t, tte, rates)) if rate is None else rate
+    elif rate is not None:
+        growth, where = rate, "carry at the curve's rate, no dividends"
+    else:
+        return {"status": "failed", "reason": f"{row['reason']}; no curve and no other expiry"}
+    return {
+        "forward": spot * float(np.exp(growth * t)),
+        "discount_factor": float(np.exp(-(rate or 0.0) * t)),
+        "method": "carry",
+        "status": "fallback",
+        "reason": f"{row['reason']}; {where}",
+    }

@@ -1,0 +1,172 @@
+"""Realised volatility, and the premium of implied over it.
+
+Belongs here: frame to arrays, the estimators of the maths, arrays to frame.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from volsurf_assets.pictures import sparkline
+from volsurf_assets.session import Session
+from volsurf_assets.surfaces import DAYS_PER_YEAR
+from volsurf_assets.table_asset import table_asset
+from volsurf_resources.exchange_calendar import last_sessions
+from volsurf_tables.market import UNDERLYING_PRICES
+from volsurf_tables.surfaces import FITTED_SURFACES
+from volsurf_tables.variance import REALIZED_VOLATILITY, VRP_METRICS
+
+HISTORY = 756  # sessions that the forecasts learn from
+RV_WINDOWS = (10, 21, 42, 63, 252)
+HORIZON = 21  # sessions ahead
+MATURITIES = {30: "rv_21d", 60: "rv_42d", 90: "rv_63d"}  # calendar days -> matching sessions
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@table_asset(
+    REALIZED_VOLATILITY,
+    reads=[UNDERLYING_PRICES],
+    code_version="1",
+    picture=lambda rows: sparkline(rows["rv_21d"]),
+)
+def realized_volatility(session: Session) -> pl.DataFrame:
+    """Estimate realised volatility over trailing windows, and forecast the next 21 sessions."""
+    bars = session.window(UNDERLYING_PRICES, HISTORY + 1)
+    calendar = pl.DataFrame({"quote_date": last_sessions(session.day, HISTORY + 1)})
+    rows = [
+        {
+            "symbol": symbol,
+            "snapshot": snapshot,
+            **_estimates(calendar.join(own, on="quote_date", how="left")),
+        }
+        for (symbol, snapshot), own in bars.group_by("symbol", "snapshot", maintain_order=True)
+    ]
+    frame = pl.DataFrame(rows, schema_overrides=dict(REALIZED_VOLATILITY.schema.items()))
+    return _complete(frame, session, REALIZED_VOLATILITY)
+
+
+def _estimates(bars: pl.DataFrame) -> dict[str, Any]:
+    """Every estimator at the last of `bars`, one row per session, null where there was none."""
+    from volsurf_math import realised
+    from volsurf_math.volatility_forecast import garch_forecast, har_forecast
+
+    adjusted = adjust(bars)
+    first = int(np.argmax(np.isfinite(adjusted["close"])))  # the history begins here
+    open_, high, low, close = (adjusted[name][first:] for name in ("open", "high", "low", "close"))
+    estimates = {f"rv_{n}d": realised.close_to_close(close, n) for n in RV_WINDOWS}
+    for n in (10, 21):
+        estimates[f"parkinson_{n}d"] = realised.parkinson(high, low, n)
+        estimates[f"gk_{n}d"] = realised.garman_klass(open_, high, low, close, n)
+    estimates["rogers_satchell_21d"] = realised.rogers_satchell(open_, high, low, close, 21)
+    estimates["yang_zhang_21d"] = realised.yang_zhang(open_, high, low, close, 21)
+    last = {name: _or_null(series[-1]) for name, series in estimates.items()}
+    returns = np.diff(np.log(close))
+    overnight = np.log(open_[1:] / close[:-1])
+    daily = realised.garman_klass_variance(open_, high, low, close)[1:] + overnight**2
+    last["har_forecast_21d"] = _or_null(har_forecast(daily, horizon=HORIZON).volatility)
+    last["garch_forecast_21d"] = _or_null(garch_forecast(returns, horizon=HORIZON).volatility)
+    present = int(np.isfinite(close).sum())
+    if not np.isfinite(close[-1]):
+        outcome = {"status": "missing", "reason": "no bar of this session"}
+    elif missing := [name for name, value in last.items() if value is None]:
+        reason = f"{present} sessions of history; not yet: {', '.join(missing)}"
+        outcome = {"status": "partial", "reason": reason}
+    else:
+        outcome = {"status": "complete", "reason": None}
+    return last | {"num_sessions": present} | outcome
+
+
+def adjust(bars: pl.DataFrame) -> dict[str, Array]:
+    """Undo splits and cash dividends: prices before an ex-date are scaled down to it.
+
+    Returns continuous total-return prices in the units of the last bar, so that neither a split
+    nor a dividend looks like a move.
+    """
+    close = bars["close"].cast(pl.Float64)
+    before = close.shift(1).fill_null(strategy="forward")
+    paid = 1.0 - (bars["dividend"].fill_null(0.0) / before).fill_null(0.0)
+    split = 1.0 / bars["split_ratio"].fill_null(1.0)
+    step = (paid * split).to_numpy()  # what the ex-date does to all earlier prices
+    later = np.concatenate([np.cumprod(step[::-1])[::-1][1:], [1.0]])
+    return {
+        name: bars[name].cast(pl.Float64).to_numpy() * later
+        for name in ("open", "high", "low", "close")
+    }
+
+
+@table_asset(
+    VRP_METRICS,
+    reads=[FITTED_SURFACES, REALIZED_VOLATILITY],
+    code_version="1",
+    picture=lambda rows: sparkline(rows["vrp_30d"]),
+)
+def vrp_metrics(session: Session) -> pl.DataFrame:
+    """Set implied against realised volatility, and the premium against its own past."""
+    from volsurf_math.variance_premium import standing
+
+    settings = session.settings
+    past = session.before(VRP_METRICS, settings.vrp_window)
+    realised = session.read(REALIZED_VOLATILITY)
+    rows = []
+    for symbol, snapshot, smiles in _symbols(session.read(FITTED_SURFACES), realised):
+        own = realised.filter(pl.col("symbol") == symbol)
+        row: dict[str, Any] = {"symbol": symbol, "snapshot": snapshot}
+        for days, window in MATURITIES.items():
+            implied = constant_maturity_atm_vol(smiles, days)
+            done = own[window][0] if own.height else None
+            row |= {f"implied_vol_{days}d": implied, f"realized_vol_{days}d": done}
+            row[f"vrp_{days}d"] = None if implied is None or done is None else implied - done
+        before = past.filter(pl.col("symbol") == symbol, pl.col("snapshot") == snapshot)
+        series = np.array([*before["vrp_30d"].to_list(), row["vrp_30d"]], dtype=np.float64)
+        place = standing(series, window=settings.vrp_window, min_count=settings.vrp_min_history)
+        row |= {
+            "vrp_zscore": _or_null(place.zscore),
+            "vrp_percentile": _or_null(place.percentile / 100.0),
+            "num_history": place.n_past,
+        }
+        rows.append(row | _outcome(row))
+    frame = pl.DataFrame(rows, schema_overrides=dict(VRP_METRICS.schema.items()))
+    return _complete(frame, session, VRP_METRICS)
+
+
+def constant_maturity_atm_vol(smiles: pl.DataFrame, tenor_days: int) -> float | None:
+    """Return ATM vol at a tenor, its variance linear in time; None outside the expiries."""
+    known = smiles.filter(pl.col("atm_vol") > 0.0).sort("tte_years")
+    tte, vol = known["tte_years"].to_numpy(), known["atm_vol"].to_numpy()
+    at = tenor_days / DAYS_PER_YEAR
+    if tte.size == 0 or not tte[0] <= at <= tte[-1]:
+        return None
+    return float(np.sqrt(np.interp(at, tte, vol**2 * tte) / at))
+
+
+def _symbols(
+    smiles: pl.DataFrame, realised: pl.DataFrame
+) -> Iterator[tuple[str, str, pl.DataFrame]]:
+    """Every underlying of either table, with its smiles (perhaps none)."""
+    names = pl.concat([smiles, realised], how="diagonal").select("symbol", "snapshot").unique()
+    for symbol, snapshot in names.sort("symbol", "snapshot").iter_rows():
+        is_own = (pl.col("symbol") == symbol) & (pl.col("snapshot") == snapshot)
+        yield symbol, snapshot, smiles.filter(is_own)
+
+
+def _outcome(row: dict[str, Any]) -> dict[str, Any]:
+    missing = [
+        name for name in row if row[name] is None and name.startswith(("implied", "realized"))
+    ]
+    if not missing:
+        return {"status": "complete", "reason": None}
+    status = "missing" if row["vrp_30d"] is None else "partial"
+    return {"status": status, "reason": f"not available: {', '.join(missing)}"}
+
+
+def _or_null(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _complete(frame: pl.DataFrame, session: Session, table: Any) -> pl.DataFrame:
+    empty = table.schema.to_frame()
+    rows = frame.with_columns(quote_date=pl.lit(session.day))
+    return pl.concat([empty, rows], how="diagonal_relaxed").select(table.schema.names())
