@@ -1,0 +1,121 @@
+"""Everything that is wrong with a chain: one row per contract and rule that it breaks.
+
+Belongs here: putting the findings of row rules and of the arbitrage tests into one table. Not
+here: the rules of one row (`quality`), or the tests across strikes (volsurf_math).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from volsurf_assets.forwards import EXPIRY
+from volsurf_assets.pictures import sparkline
+from volsurf_assets.quality import Rule, chain_rules, vol_rules
+from volsurf_assets.session import Session
+from volsurf_assets.table_asset import table_asset
+from volsurf_resources.settings import Settings
+from volsurf_tables.market import RAW_OPTIONS_CHAINS
+from volsurf_tables.quotes import IMPLIED_FORWARDS, OPTION_QUOTES, QUOTE_ISSUES
+
+IDENTITY = ["symbol", "quote_date", "snapshot", "contract_id"]
+
+
+@table_asset(
+    QUOTE_ISSUES,
+    reads=[RAW_OPTIONS_CHAINS, OPTION_QUOTES, IMPLIED_FORWARDS],
+    code_version="1",
+    picture=lambda rows: sparkline(rows["rule"].value_counts(sort=True)["count"]),
+)
+def quote_issues(session: Session) -> pl.DataFrame:
+    """List what breaks a rule: of the row, of the vol, across strikes, across expiries."""
+    settings = session.settings
+    chain, quotes = session.read(RAW_OPTIONS_CHAINS), session.read(OPTION_QUOTES)
+    styles = chain.select(*IDENTITY, "exercise_style")
+    spots = session.read(IMPLIED_FORWARDS).select(*EXPIRY, "spot")
+    quotes = quotes.join(styles, on=IDENTITY, how="left").join(spots, on=EXPIRY, how="left")
+    quotes = quotes.sort(*EXPIRY, "strike")
+    found = [rule.issues(chain) for rule in chain_rules(settings)]
+    found += [rule.issues(quotes) for rule in vol_rules(settings)]
+    found.append(_parity_gaps(quotes, settings))
+    for root in quotes.partition_by("symbol", "snapshot", "root", maintain_order=True):
+        found.extend(_static_arbitrage(root))
+    return (
+        pl.concat(found)
+        .select(QUOTE_ISSUES.schema.names())
+        .unique(QUOTE_ISSUES.key, maintain_order=True)
+    )
+
+
+def _parity_gaps(quotes: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+    """Pairs further from parity than half the two spreads and the tolerance allow.
+
+    Dividends are in the forward. European pairs keep C - P = D (F - K); American ones, which may be
+    exercised early, only the bounds D F - K <= C - P <= S - D K.
+    """
+    half = ((pl.col("ask") - pl.col("bid")) / 2.0).alias("half")
+    expiry = (*EXPIRY, "strike", "discount_factor", "forward", "spot", "exercise_style")
+    quoted = quotes.filter("is_tradable")
+    call, put = (
+        quoted.filter(pl.col("option_type") == side).select(*expiry, "contract_id", "mid", half)
+        for side in ("CALL", "PUT")
+    )
+    pairs = call.join(put, on=[*EXPIRY, "strike"], suffix="_put")
+    df, strike = pl.col("discount_factor"), pl.col("strike")
+    is_european = pl.col("exercise_style") == "european"
+    worth = df * pl.col("forward")  # of the stock less its dividends
+    low = worth - pl.when(is_european).then(df * strike).otherwise(strike)
+    high = pl.when(is_european).then(worth).otherwise("spot") - df * strike
+    paid = pl.col("mid") - pl.col("mid_put")
+    gap = pl.max_horizontal(low - paid, paid - high, 0.0)
+    allowed = pl.col("half") + pl.col("half_put") + settings.parity_tolerance
+    wrong = pairs.with_columns(gap=gap, threshold=allowed).filter(gap > allowed)
+    both = pl.concat_list("contract_id", "contract_id_put").alias("contract_id")
+    return (
+        wrong.select(*EXPIRY, both, "gap", "threshold")
+        .explode("contract_id")
+        .select(
+            *IDENTITY,
+            rule=pl.lit("parity_gap"),
+            severity=pl.lit("warning"),
+            value="gap",
+            threshold="threshold",
+        )
+    )
+
+
+def _static_arbitrage(quotes: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Violations across the strikes and expiries of one root; mid-only ones are information.
+
+    Prices across strikes are judged as quoted. Across expiries the European equivalents are, since
+    an American premium need not grow with time at equal moneyness.
+    """
+    from volsurf_math.arbitrage import butterfly_test, calendar_test, vertical_test
+
+    strike, bid, ask, forward, df, premium = (
+        quotes[name].to_numpy()
+        for name in ("strike", "bid", "ask", "forward", "discount_factor", "early_exercise_premium")
+    )
+    same: dict[str, Any] = {
+        "is_call": (quotes["option_type"] == "CALL").to_numpy(),
+        "group": quotes["expiration_date"].rank("dense").to_numpy().astype(np.int64),
+    }
+    is_european = quotes["exercise_style"][0] == "european"
+    width = np.nan_to_num(df, nan=1.0) if is_european else np.ones(strike.size)
+    off = np.nan_to_num(premium)
+    tests = {
+        "vertical": vertical_test(strike, bid, ask, discount_factor=width, **same),
+        "butterfly": butterfly_test(strike, bid, ask, **same),
+        "calendar": calendar_test(
+            strike, bid - off, ask - off, forward=forward, discount_factor=df, **same
+        ),
+    }
+    for name, test in tests.items():
+        for kind, severity, sizes, breaks in (
+            ("executable", "warning", test.executable, test.is_executable),
+            ("mid", "info", test.mid, test.is_mid_only),
+        ):
+            marked = quotes.with_columns(size=pl.Series(sizes), is_broken=pl.Series(breaks))
+            rule = Rule(f"{name}_{kind}", severity, pl.col("is_broken"), pl.col("size"), 0.0)
+            yield rule.issues(marked)
