@@ -16,7 +16,7 @@ from volsurf_math.broadcasting import FloatArray, float_columns, payoff_sign
 from volsurf_math.compile_options import KERNEL
 from volsurf_math.implied_vol import ImpliedVolStatus, implied_vol_row
 
-STEPS = 101
+STEPS = 75
 MOST_STEPS = 401  # 2^-n of the larger tree must not underflow
 VOL_TOLERANCE = 1e-7
 RESOLUTION = 1e-7  # of the spot: a smaller excess over immediate exercise carries no volatility
@@ -68,8 +68,10 @@ def _european_equivalent_row(price, contract, dividends, steps, scratch):
             return nan, nan, nan, BAD_INPUT
         answer, status = implied_vol_row(price - premium, forward, strike, tte, df, sign)
         gap = answer - vol if status == OK else -vol
-        if abs(gap) < VOL_TOLERANCE or high - low < VOL_TOLERANCE:
+        if status == OK and (abs(gap) < VOL_TOLERANCE or high - low < VOL_TOLERANCE):
             return price - premium, premium, answer, status
+        if high - low < VOL_TOLERANCE:
+            break
         if gap > 0.0:
             low = vol
         else:
@@ -81,7 +83,7 @@ def _european_equivalent_row(price, contract, dividends, steps, scratch):
         elif not low < following < high:
             following = answer if low < answer < high else 0.5 * (low + high)
         vol = following
-    return nan, nan, nan, NOT_CONVERGED
+    return nan, nan, nan, NOT_CONVERGED if status == OK else status
 
 
 @njit(**KERNEL)
@@ -149,9 +151,11 @@ def early_exercise_premium(
         Years to each ex-dividend instant and dollars per share, of the one underlying of the
         call. Dividends outside (0, tte] are ignored.
     steps : int
-        Of the smaller tree, odd. Largest error over 42 SPY-like options of 7 days to 2 years with
-        time value, in vol points: 25 steps 0.029, 51 steps 0.008, 101 steps 0.003; with cash
-        dividends, over 150 options: 0.11, 0.05, 0.05 (99th percentile 0.07, 0.04, 0.01).
+        Of the smaller tree, odd; the cost grows with its square. Largest error seen, in vol points
+        (premium over vega), for 51, 75, 101 and 151 steps: no cash dividend, against QuantLib
+        0.009, 0.002, 0.003, 0.004; calls with one dividend, against an exact integral 0.006,
+        0.0014, 0.0007, 0.0003; puts on a SPY-like stock with quarterly dividends, against 399
+        steps 0.036, 0.018, 0.017, 0.010.
 
     Returns
     -------

@@ -8,8 +8,10 @@ continuous; :math:`q = r - b` is the yield that remains.
 
 Method. The premium is the difference of an American and a European option on one Leisen-Reimer
 tree, so that the error that both share cancels; two trees of n and about 2n steps extrapolate the
-rest. Numbers of steps are chosen so that a step ends just before the last dividend, and exercise at
-every dividend is valued at its own instant: before it for a call, after it for a put.
+rest. A call that only a dividend can tempt has a tree that ends just before the last such dividend,
+with Black's values at its end and its nodes even about the critical price there. Otherwise numbers
+of steps are chosen so that a step ends just before the last dividend. Exercise at every dividend is
+valued at its own instant: before it for a call, after it for a put.
 
 References
 ----------
@@ -245,7 +247,7 @@ def early_exercise_value(contract, dividends, vol, steps, scratch):
     if horizon == 0.0:
         return 0.0
     center = strike
-    if horizon < tte:
+    if sign > 0.0:
         center = _critical_price(contract, dividends, carry_yield, x0, vol, horizon)
     few = _aligned_steps(dividends, horizon, steps)
     many = _aligned_steps(dividends, horizon, 2 * steps + 1)

@@ -41,7 +41,7 @@ def test_premium_and_price_agree_with_reference() -> None:
     assert np.allclose(price, case["american"], rtol=0.0, atol=0.01)
 
 
-@pytest.mark.parametrize(("steps", "vol_points"), [(51, 0.01), (101, 0.005), (201, 0.003)])
+@pytest.mark.parametrize(("steps", "vol_points"), [(51, 0.01), (75, 0.005), (201, 0.003)])
 def test_vol_behind_reference_prices(steps: int, vol_points: float) -> None:
     case, contract, is_call = reference_options()
     _, _, vol, status = european_equivalent(case["american"], *contract, is_call, steps=steps)
@@ -75,8 +75,8 @@ def test_treating_spy_as_european_errs_and_the_equivalent_does_not(side: str) ->
     assert quoted.sum() > 20
     assert np.all(status == ImpliedVolStatus.OK)
     assert np.allclose(european + premium, row[f"{side}_am"], rtol=1e-15)
-    assert np.allclose(european, row[f"{side}_eu"], rtol=0.0, atol=0.01)
-    assert np.all(np.abs(vol - row["true_vol"]) < 0.005 / 100.0)
+    assert np.allclose(european, row[f"{side}_eu"], rtol=0.0, atol=0.02)
+    assert np.all(np.abs(vol - row["true_vol"]) < 0.01 / 100.0)
 
 
 def test_cash_dividends_agree_with_finite_differences_of_the_spot_model() -> None:
@@ -122,7 +122,7 @@ def test_call_before_its_last_dividend_agrees_with_a_two_date_integral() -> None
     value = np.maximum(kept, x + amount - strike)
     exact = np.exp(-rate * time) * (weights / weights.sum()) @ value
     price = american_price(spot, strike, tte, rate, forward, vol, True, [time], [amount])
-    assert np.allclose(price, exact, rtol=0.0, atol=0.005)
+    assert np.allclose(price, exact, rtol=0.0, atol=0.001)
 
 
 def test_no_premium_where_waiting_never_costs() -> None:
