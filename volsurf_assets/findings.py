@@ -1,121 +1,146 @@
-"""Everything that is wrong with a chain: one row per contract and rule that it breaks.
+"""What can be wrong with rows: frames in, offending rows or measures out.
 
-Belongs here: putting the findings of row rules and of the arbitrage tests into one table. Not
-here: the rules of one row (`quality`), or the tests across strikes (volsurf_math).
+Belongs here: the rules behind the checks. Not here: Dagster, or which table a rule applies to
+(`checks`).
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Sequence
+from datetime import date
 
-import numpy as np
 import polars as pl
 
-from volsurf_assets.forwards import EXPIRY
-from volsurf_assets.pictures import sparkline
-from volsurf_assets.quality import Rule, chain_rules, vol_rules
-from volsurf_assets.session import Session
-from volsurf_assets.table_asset import table_asset
-from volsurf_resources.settings import Settings
-from volsurf_tables.market import RAW_OPTIONS_CHAINS
-from volsurf_tables.quotes import IMPLIED_FORWARDS, OPTION_QUOTES, QUOTE_ISSUES
+from volsurf_tables.table import Column, Table
 
-IDENTITY = ["symbol", "quote_date", "snapshot", "contract_id"]
+TRAILING = 20  # sessions that a measure is compared with
+_FEWEST_TRAILING = 5
+USED = ("fitted", "carried")  # statuses of smiles that have parameters
 
 
-@table_asset(
-    QUOTE_ISSUES,
-    reads=[RAW_OPTIONS_CHAINS, OPTION_QUOTES, IMPLIED_FORWARDS],
-    code_version="1",
-    picture=lambda rows: sparkline(rows["rule"].value_counts(sort=True)["count"]),
-)
-def quote_issues(session: Session) -> pl.DataFrame:
-    """List what breaks a rule: of the row, of the vol, across strikes, across expiries."""
-    settings = session.settings
-    chain, quotes = session.read(RAW_OPTIONS_CHAINS), session.read(OPTION_QUOTES)
-    styles = chain.select(*IDENTITY, "exercise_style")
-    spots = session.read(IMPLIED_FORWARDS).select(*EXPIRY, "spot")
-    quotes = quotes.join(styles, on=IDENTITY, how="left").join(spots, on=EXPIRY, how="left")
-    quotes = quotes.sort(*EXPIRY, "strike")
-    found = [rule.issues(chain) for rule in chain_rules(settings)]
-    found += [rule.issues(quotes) for rule in vol_rules(settings)]
-    found.append(_parity_gaps(quotes, settings))
-    for root in quotes.partition_by("symbol", "snapshot", "root", maintain_order=True):
-        found.extend(_static_arbitrage(root))
-    return (
-        pl.concat(found)
-        .select(QUOTE_ISSUES.schema.names())
-        .unique(QUOTE_ISSUES.key, maintain_order=True)
+def repeated_keys(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Return the keys that stand in several rows, or lack a value."""
+    keys = rows.select(table.key)
+    return keys.filter(keys.is_duplicated() | pl.any_horizontal(pl.all().is_null())).unique(
+        maintain_order=True
     )
 
 
-def _parity_gaps(quotes: pl.DataFrame, settings: Settings) -> pl.DataFrame:
-    """Pairs further from parity than half the two spreads and the tolerance allow.
+def schema_differences(stored: pl.Schema, table: Table) -> list[str]:
+    """Return how the columns of a stored file differ from the contract's."""
+    expected = table.schema
+    differences = [f"lacks {name}" for name in expected if name not in stored]
+    differences += [f"has {name} besides" for name in stored if name not in expected]
+    differences += [
+        f"{name} is {stored[name]}, not {dtype}"
+        for name, dtype in expected.items()
+        if name in stored and stored[name] != dtype
+    ]
+    return differences
 
-    Dividends are in the forward. European pairs keep C - P = D (F - K); American ones, which may be
-    exercised early, only the bounds D F - K <= C - P <= S - D K.
+
+def outside_limits(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Return key, column and value of whatever the contract calls impossible."""
+    found = [
+        rows.filter(is_outside).select(
+            *table.key, column=pl.lit(column.name), found=pl.col(column.name).cast(pl.String)
+        )
+        for column in table.columns
+        if (is_outside := _is_outside(column)) is not None
+    ]
+    return pl.concat(found) if found else pl.DataFrame()
+
+
+def _is_outside(column: Column) -> pl.Expr | None:
+    value = pl.col(column.name)
+    broken: list[pl.Expr] = []
+    if column.low is not None:
+        broken.append(value < column.low)
+    if column.high is not None:
+        broken.append(value > column.high)
+    if column.dtype.is_float() and broken:
+        broken.append(value.is_nan())
+    if column.one_of:
+        broken.append(~value.is_in(list(column.one_of)))
+    return pl.any_horizontal(broken).fill_null(False) if broken else None
+
+
+def missing_sessions(stored: Sequence[date], calendar: Sequence[date]) -> list[date]:
+    """Return the sessions of the calendar, between the first and last stored, that are absent."""
+    if not stored:
+        return []
+    have, first, last = set(stored), min(stored), max(stored)
+    return [day for day in calendar if first <= day <= last and day not in have]
+
+
+def median_error(smiles: pl.DataFrame) -> pl.DataFrame:
+    """Return symbol, quote_date and the median rmse of the smiles fitted, in vol points."""
+    fitted = smiles.filter(pl.col("status") == "fitted")
+    return fitted.group_by("symbol", "quote_date").agg(measure=pl.median("rmse"))
+
+
+def arbitrage_share(smiles: pl.DataFrame) -> pl.DataFrame:
+    """Return symbol, quote_date and the share of used smiles that allow arbitrage."""
+    used = smiles.filter(pl.col("status").is_in(USED))
+    return used.group_by("symbol", "quote_date").agg(
+        measure=1.0 - pl.col("passes_no_arbitrage").mean()
+    )
+
+
+def numerical_failures(smiles: pl.DataFrame) -> pl.DataFrame:
+    """Return the smiles whose fit failed as a computation, even where a carried one stands in."""
+    did_not_converge = pl.col("reason").str.starts_with("no convergence").fill_null(False)
+    return smiles.filter((pl.col("status") == "failed") | did_not_converge).select(
+        "symbol", "quote_date", "root", "expiration_date", "reason"
+    )
+
+
+def issue_share(issues: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
+    """Return symbol, quote_date and the share of contracts with an error or warning."""
+    of_day = ("symbol", "quote_date")
+    serious = issues.filter(pl.col("severity").is_in(["error", "warning"]))
+    broken = serious.group_by(of_day).agg(broken=pl.col("contract_id").n_unique())
+    counted = contracts.group_by(of_day).agg(total=pl.col("contract_id").n_unique())
+    shares = counted.join(broken, on=of_day, how="left")
+    return shares.select(*of_day, measure=pl.col("broken").fill_null(0) / pl.col("total"))
+
+
+def degraded(
+    measures: pl.DataFrame, days: Sequence[date], *, factor: float, margin: float
+) -> pl.DataFrame:
+    """Return the days whose measure is beyond `factor` x trailing median + `margin`.
+
+    `measures` has symbol, quote_date and measure, of the days and of those before them; the median
+    is over up to 20 sessions strictly before, and needs 5.
     """
-    half = ((pl.col("ask") - pl.col("bid")) / 2.0).alias("half")
-    expiry = (*EXPIRY, "strike", "discount_factor", "forward", "spot", "exercise_style")
-    quoted = quotes.filter("is_tradable")
-    call, put = (
-        quoted.filter(pl.col("option_type") == side).select(*expiry, "contract_id", "mid", half)
-        for side in ("CALL", "PUT")
+    trailing = (
+        pl.col("measure")
+        .shift(1)
+        .rolling_median(TRAILING, min_samples=_FEWEST_TRAILING)
+        .over("symbol")
     )
-    pairs = call.join(put, on=[*EXPIRY, "strike"], suffix="_put")
-    df, strike = pl.col("discount_factor"), pl.col("strike")
-    is_european = pl.col("exercise_style") == "european"
-    worth = df * pl.col("forward")  # of the stock less its dividends
-    low = worth - pl.when(is_european).then(df * strike).otherwise(strike)
-    high = pl.when(is_european).then(worth).otherwise("spot") - df * strike
-    paid = pl.col("mid") - pl.col("mid_put")
-    gap = pl.max_horizontal(low - paid, paid - high, 0.0)
-    allowed = pl.col("half") + pl.col("half_put") + settings.parity_tolerance
-    wrong = pairs.with_columns(gap=gap, threshold=allowed).filter(gap > allowed)
-    both = pl.concat_list("contract_id", "contract_id_put").alias("contract_id")
     return (
-        wrong.select(*EXPIRY, both, "gap", "threshold")
-        .explode("contract_id")
-        .select(
-            *IDENTITY,
-            rule=pl.lit("parity_gap"),
-            severity=pl.lit("warning"),
-            value="gap",
-            threshold="threshold",
+        measures.sort("symbol", "quote_date")
+        .with_columns(usual=trailing)
+        .filter(
+            pl.col("quote_date").is_in(list(days))
+            & (pl.col("measure") > factor * pl.col("usual") + margin)
         )
     )
 
 
-def _static_arbitrage(quotes: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Violations across the strikes and expiries of one root; mid-only ones are information.
+def without_price(contracts: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
+    """Return the symbols and days that have a chain, and no positive close of the underlying."""
+    of_day = ("symbol", "quote_date")
+    priced = bars.filter(pl.col("close") > 0.0)
+    return contracts.select(of_day).unique().join(priced, on=of_day, how="anti").sort(of_day)
 
-    Prices across strikes are judged as quoted. Across expiries the European equivalents are, since
-    an American premium need not grow with time at equal moneyness.
-    """
-    from volsurf_math.arbitrage import butterfly_test, calendar_test, vertical_test
 
-    strike, bid, ask, forward, df, premium = (
-        quotes[name].to_numpy()
-        for name in ("strike", "bid", "ask", "forward", "discount_factor", "early_exercise_premium")
+def old_curves(rates: pl.DataFrame, days: Sequence[date], most_days: int) -> pl.DataFrame:
+    """Return the days without a curve, or with one older than `most_days`, with its age."""
+    wanted = pl.DataFrame({"quote_date": list(days)}, schema={"quote_date": pl.Date})
+    newest = rates.group_by("quote_date").agg(pl.max("curve_date"))
+    age = (pl.col("quote_date") - pl.col("curve_date")).dt.total_days()
+    return (
+        wanted.join(newest, on="quote_date", how="left")
+        .with_columns(age_days=age)
+        .filter(age.is_null() | (age > most_days))
     )
-    same: dict[str, Any] = {
-        "is_call": (quotes["option_type"] == "CALL").to_numpy(),
-        "group": quotes["expiration_date"].rank("dense").to_numpy().astype(np.int64),
-    }
-    is_european = quotes["exercise_style"][0] == "european"
-    width = np.nan_to_num(df, nan=1.0) if is_european else np.ones(strike.size)
-    off = np.nan_to_num(premium)
-    tests = {
-        "vertical": vertical_test(strike, bid, ask, discount_factor=width, **same),
-        "butterfly": butterfly_test(strike, bid, ask, **same),
-        "calendar": calendar_test(
-            strike, bid - off, ask - off, forward=forward, discount_factor=df, **same
-        ),
-    }
-    for name, test in tests.items():
-        for kind, severity, sizes, breaks in (
-            ("executable", "warning", test.executable, test.is_executable),
-            ("mid", "info", test.mid, test.is_mid_only),
-        ):
-            marked = quotes.with_columns(size=pl.Series(sizes), is_broken=pl.Series(breaks))
-            rule = Rule(f"{name}_{kind}", severity, pl.col("is_broken"), pl.col("size"), 0.0)
-            yield rule.issues(marked)

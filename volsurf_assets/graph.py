@@ -10,7 +10,7 @@ from types import ModuleType
 import dagster as dg
 
 from volsurf_assets import forwards, quality, quotes, smiles, surfaces, variance
-from volsurf_assets.market import MARKET_ASSETS
+from volsurf_assets.market import MARKET_ASSETS, MARKET_TABLES
 from volsurf_assets.recipe import Recipe
 from volsurf_assets.table_asset import as_asset
 from volsurf_tables.table import Table
@@ -42,6 +42,11 @@ RECIPES = _found(FAMILIES)
 def computed_tables() -> tuple[Table, ...]:
     """Return the tables that are computed, upstream first."""
     return tuple(recipe.table for recipe in RECIPES)
+
+
+def tables() -> tuple[Table, ...]:
+    """Return every table that has an asset, upstream first."""
+    return (*MARKET_TABLES, *computed_tables())
 
 
 def all_assets() -> list[dg.AssetsDefinition]:

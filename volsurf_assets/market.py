@@ -102,4 +102,5 @@ underlying_prices = _market_asset(UNDERLYING_PRICES, Intake.underlying)
 market_rates = _market_asset(MARKET_RATES, lambda i, day, _: i.rates(day))
 index_levels = _market_asset(INDEX_LEVELS, Intake.indices)
 
+MARKET_TABLES = (RAW_OPTIONS_CHAINS, UNDERLYING_PRICES, MARKET_RATES, INDEX_LEVELS)
 MARKET_ASSETS = (raw_options_chains, underlying_prices, market_rates, index_levels)

@@ -9,8 +9,9 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 
+from volsurf_assets.checks import as_asset_checks
 from volsurf_assets.each_day import Listener
-from volsurf_assets.graph import all_assets
+from volsurf_assets.graph import all_assets, tables
 from volsurf_assets.intake import Clock
 from volsurf_jobs.jobs import compute, end_of_day, ingest, publish, published_database, settle_job
 from volsurf_resources.lake import Lake
@@ -74,6 +75,7 @@ def definitions_for(
     """Return all that Dagster should load, on the lake and source of some settings."""
     return dg.Definitions(
         assets=[*all_assets(), published_database],
+        asset_checks=[as_asset_checks(table) for table in tables()],
         jobs=[ingest, compute, end_of_day, publish, settle_job],
         executor=dg.in_process_executor,
         resources={

@@ -15,21 +15,15 @@ import dagster as dg
 
 from volsurf_assets.graph import RECIPES
 from volsurf_assets.intake import Clock
-from volsurf_assets.market import SESSIONS_PER_RUN
+from volsurf_assets.market import MARKET_TABLES, SESSIONS_PER_RUN
 from volsurf_assets.settling import stale_partitions
 from volsurf_jobs.definitions import definitions_for, lake_of, utc_now
 from volsurf_jobs.home import open_instance, process_tag
 from volsurf_resources.exchange_calendar import is_session, last_sessions, sessions
 from volsurf_resources.settings import Settings
 from volsurf_resources.source import MarketSource
-from volsurf_tables.market import (
-    INDEX_LEVELS,
-    MARKET_RATES,
-    RAW_OPTIONS_CHAINS,
-    UNDERLYING_PRICES,
-)
+from volsurf_tables.market import RAW_OPTIONS_CHAINS, UNDERLYING_PRICES
 
-MARKET = (RAW_OPTIONS_CHAINS, UNDERLYING_PRICES, MARKET_RATES, INDEX_LEVELS)
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _START, _END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -150,7 +144,7 @@ class Runner:
         try:
             if ingest:
                 missing = [d for d in outcomes if force or not self.is_stored(d, wanted)]
-                steps.expect(len(missing) * (len(MARKET) + len(recipes) * compute))
+                steps.expect(len(missing) * (len(MARKET_TABLES) + len(recipes) * compute))
                 self._fetch(missing, wanted, outcomes, force=force)
                 self._fetch_bars(min(outcomes, default=None), bars_before, wanted)
             if compute and recipes:
@@ -166,7 +160,7 @@ class Runner:
 
     def is_stored(self, day: date, symbols: Sequence[str]) -> bool:
         """Whether all of a session's market tables are in the lake, with these symbols' chains."""
-        everything = all(self.lake.footer(table.name, day) for table in MARKET)
+        everything = all(self.lake.footer(table.name, day) for table in MARKET_TABLES)
         footer = self.lake.footer(RAW_OPTIONS_CHAINS.name, day)
         return everything and footer is not None and set(symbols) <= set(footer.parts)
 
@@ -200,7 +194,7 @@ class Runner:
         days = [day for day in days if self._can_be_partition(day, outcomes)]
         config = {"symbols": list(symbols), "only_missing": not force}
         for chunk in _chunks(days, SESSIONS_PER_RUN):
-            self._run_range("ingest", chunk, [t.name for t in MARKET], config)
+            self._run_range("ingest", chunk, [t.name for t in MARKET_TABLES], config)
             for day in chunk:
                 outcomes[day].fetched = RAW_OPTIONS_CHAINS.name not in outcomes[day].problems
 

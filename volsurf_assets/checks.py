@@ -1,0 +1,292 @@
+"""The checks of every table: those that follow from its contract, and the few that need judgement.
+
+Belongs here: which rule applies to which table, and what a check says. Not here: the rules
+(`findings`). A check is named as the sentence that is true when it passes; it names the sessions
+where it does not. Structural checks block what is downstream, the others warn.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from volsurf_assets import findings
+from volsurf_assets.intake import Clock
+from volsurf_resources.exchange_calendar import latest_closed_session, sessions
+from volsurf_resources.lake import Lake
+from volsurf_resources.settings import Settings
+from volsurf_tables.market import MARKET_RATES, RAW_OPTIONS_CHAINS, UNDERLYING_PRICES
+from volsurf_tables.quotes import QUOTE_ISSUES
+from volsurf_tables.surfaces import FITTED_SURFACES
+from volsurf_tables.table import Table
+
+MIN_COVERAGE = 0.95
+MAX_ARBITRAGE_SHARE = 0.01
+MAX_CURVE_AGE_DAYS = 7
+_SHOWN = 10  # offending rows in the metadata
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a check may look at: the lake, the sessions of the run, the settings, the time."""
+
+    lake: Lake
+    days: tuple[date, ...]
+    settings: Settings
+    clock: Clock
+
+    def rows(self, table: Table, days: Sequence[date], *columns: str) -> pl.DataFrame:
+        """Return rows of every snapshot."""
+        return self.lake.read(table.name, days, columns=columns or None, snapshot=None)
+
+    def with_past(self, table: Table) -> list[date]:
+        """Return the sessions of the run, and those before that a measure is compared with."""
+        past = self.lake.window(table.name, min(self.days), findings.TRAILING + 1)
+        return sorted({*past, *self.days})
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found: the sessions where its sentence is not true, and details."""
+
+    dates: tuple[date, ...] = ()
+    details: tuple[str, ...] = ()
+    measures: tuple[tuple[str, float], ...] = ()
+    passed: bool | None = None  # by default: no dates
+
+    @property
+    def is_true(self) -> bool:
+        """Whether the check's sentence is true."""
+        return not self.dates if self.passed is None else self.passed
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One sentence about one table."""
+
+    name: str
+    table: Table
+    meaning: str
+    look: Callable[[View], Finding]
+    is_blocking: bool = False
+
+
+def contract_checks(table: Table) -> tuple[Check, ...]:
+    """Return the checks that a table's contract implies."""
+
+    def key(view: View) -> Finding:
+        return _day_by_day(
+            view, lambda day: findings.repeated_keys(view.rows(table, [day], *table.key), table)
+        )
+
+    def limits(view: View) -> Finding:
+        limited = [c.name for c in table.columns if c.low is not None or c.high or c.one_of]
+        columns = dict.fromkeys((*table.key, *limited))
+        return _day_by_day(
+            view, lambda day: findings.outside_limits(view.rows(table, [day], *columns), table)
+        )
+
+    return (
+        Check("key_is_unique", table, f"One row per {', '.join(table.key)}.", key, True),
+        Check(
+            "schema_matches", table, "The stored columns are those of the contract.",
+            lambda view: _schema(view, table), True,
+        ),
+        Check("values_within_limits", table, "No value is beyond its column's limits.", limits),
+    )  # fmt: skip
+
+
+def _day_by_day(view: View, offending: Callable[[date], pl.DataFrame]) -> Finding:
+    found = [(day, rows) for day in view.days if not (rows := offending(day)).is_empty()]
+    return Finding(tuple(day for day, _ in found), _shown(rows for _, rows in found))
+
+
+def _schema(view: View, table: Table) -> Finding:
+    wrong: dict[date, list[str]] = {}
+    for day in view.days:
+        footer = view.lake.footer(table.name, day)
+        if footer is None or footer.schema_version < table.version:
+            continue  # nothing there, or an older version that is read through
+        stored = pl.read_parquet_schema(view.lake.path(table.name, day))
+        if differences := findings.schema_differences(pl.Schema(stored), table):
+            wrong[day] = differences
+    return Finding(tuple(wrong), tuple(f"{day}: {', '.join(d)}" for day, d in wrong.items()))
+
+
+def coverage(view: View) -> Finding:
+    """Compare the sessions stored with the exchange's, between the first and the last."""
+    stored = view.lake.days(RAW_OPTIONS_CHAINS.name)
+    if not stored:
+        return Finding(passed=False, details=("no session is stored",))
+    calendar = sessions(stored[0], stored[-1])
+    missing = findings.missing_sessions(stored, calendar)
+    share = 1.0 - len(missing) / len(calendar)
+    return Finding(tuple(missing), measures=(("coverage", share),), passed=share > MIN_COVERAGE)
+
+
+def latest_session(view: View) -> Finding:
+    """Ask for the last session whose bell has rung."""
+    latest = latest_closed_session(view.clock())
+    if view.lake.footer(RAW_OPTIONS_CHAINS.name, latest) is not None:
+        return Finding()
+    return Finding((latest,), (f"the latest closed session is {latest}",))
+
+
+def _beyond(measures: pl.DataFrame, limit: float) -> Finding:
+    wrong = measures.filter(pl.col("measure") > limit).sort("quote_date")
+    return Finding(_dates(wrong), _shown([wrong]), (("limit", limit),))
+
+
+def fit_error(view: View) -> Finding:
+    """Compare each session's median fit error with the limit of the settings."""
+    smiles = view.rows(FITTED_SURFACES, view.days, "symbol", "quote_date", "status", "rmse")
+    return _beyond(findings.median_error(smiles), view.settings.max_fit_rmse_vol_points)
+
+
+def arbitrage(view: View) -> Finding:
+    """Compare the share of smiles with arbitrage, over the run, with 1 %."""
+    columns = ("symbol", "quote_date", "status", "passes_no_arbitrage")
+    smiles = view.rows(FITTED_SURFACES, view.days, *columns)
+    used = smiles.filter(pl.col("status").is_in(findings.USED))
+    share = 1.0 - float(used["passes_no_arbitrage"].mean() or 0.0) if used.height else 0.0  # type: ignore[arg-type]
+    wrong = findings.arbitrage_share(smiles).filter(pl.col("measure") > MAX_ARBITRAGE_SHARE)
+    return Finding(
+        _dates(wrong), _shown([wrong]), (("share", share),), passed=share < MAX_ARBITRAGE_SHARE
+    )
+
+
+def fit_quality(view: View) -> Finding:
+    """Compare each session's median fit error with what was usual before."""
+    columns = ("symbol", "quote_date", "status", "rmse")
+    smiles = view.rows(FITTED_SURFACES, view.with_past(FITTED_SURFACES), *columns)
+    wrong = findings.degraded(findings.median_error(smiles), view.days, factor=2.0, margin=0.05)
+    return Finding(_dates(wrong), _shown([wrong]))
+
+
+def quote_quality(view: View) -> Finding:
+    """Compare each session's share of bad quotes with what was usual before."""
+    days = view.with_past(QUOTE_ISSUES)
+    identity = ("symbol", "quote_date", "contract_id")
+    issues = view.rows(QUOTE_ISSUES, days, *identity, "severity")
+    contracts = view.rows(RAW_OPTIONS_CHAINS, days, *identity)
+    shares = findings.issue_share(issues, contracts)
+    wrong = findings.degraded(shares, view.days, factor=1.5, margin=0.02)
+    return Finding(_dates(wrong), _shown([wrong]))
+
+
+def numbers(view: View) -> Finding:
+    """Look for fits that failed as computations."""
+    wrong = findings.numerical_failures(view.rows(FITTED_SURFACES, view.days))
+    return Finding(_dates(wrong), _shown([wrong]))
+
+
+def underlying(view: View) -> Finding:
+    """Look for chains whose underlying has no close."""
+    contracts = view.rows(RAW_OPTIONS_CHAINS, view.days, "symbol", "quote_date")
+    bars = view.rows(UNDERLYING_PRICES, view.days, "symbol", "quote_date", "close")
+    wrong = findings.without_price(contracts, bars)
+    return Finding(_dates(wrong), _shown([wrong]))
+
+
+def curve(view: View) -> Finding:
+    """Look for sessions whose curve is absent or old."""
+    rates = view.rows(MARKET_RATES, view.days, "quote_date", "curve_date")
+    wrong = findings.old_curves(rates, view.days, MAX_CURVE_AGE_DAYS)
+    return Finding(_dates(wrong), _shown([wrong]))
+
+
+JUDGEMENTS: tuple[Check, ...] = (
+    Check("coverage_above_95_percent", RAW_OPTIONS_CHAINS,
+          "Of the sessions between the first and the last, more than 95 % are stored.", coverage),
+    Check("latest_closed_session_is_loaded", RAW_OPTIONS_CHAINS,
+          "The last session whose bell has rung is stored.", latest_session),
+    Check("underlying_is_present", UNDERLYING_PRICES,
+          "Every chain's underlying has a close.", underlying),
+    Check("curve_is_fresh", MARKET_RATES,
+          f"Every session has a curve of the last {MAX_CURVE_AGE_DAYS} days.", curve),
+    Check("quote_quality_has_not_degraded", QUOTE_ISSUES,
+          "The share of bad quotes is not far beyond its trailing median.", quote_quality),
+    Check("fit_error_is_small", FITTED_SURFACES,
+          "The median fit error is below MAX_FIT_RMSE_VOL_POINTS.", fit_error),
+    Check("fit_quality_has_not_degraded", FITTED_SURFACES,
+          "The median fit error is not far beyond its trailing median.", fit_quality),
+    Check("arbitrage_share_below_1_percent", FITTED_SURFACES,
+          "Fewer than 1 % of the smiles allow arbitrage.", arbitrage),
+    Check("no_numerical_failures", FITTED_SURFACES,
+          "No fit failed as a computation.", numbers),
+)  # fmt: skip
+
+
+def checks_of(table: Table) -> tuple[Check, ...]:
+    """Return all checks of a table."""
+    return (*contract_checks(table), *(check for check in JUDGEMENTS if check.table is table))
+
+
+def as_asset_checks(table: Table) -> dg.AssetChecksDefinition:
+    """Wrap all checks of a table: one step, one result each for the sessions of the run."""
+    checks = checks_of(table)
+
+    @dg.multi_asset_check(
+        name=f"{table.name}_checks",
+        specs=[
+            dg.AssetCheckSpec(
+                check.name, asset=table.name, description=check.meaning, blocking=check.is_blocking
+            )
+            for check in checks
+        ],
+        can_subset=True,
+    )
+    def run(
+        context: dg.AssetCheckExecutionContext,
+        lake: dg.ResourceParam[Lake],
+        settings: dg.ResourceParam[Settings],
+        clock: dg.ResourceParam[Clock],
+    ) -> Iterable[dg.AssetCheckResult]:
+        view = View(lake, _days(context, lake, table), settings, clock)
+        chosen = {key.name for key in context.selected_asset_check_keys}
+        for check in checks:
+            if check.name in chosen:
+                yield _result(check, check.look(view))
+
+    return run
+
+
+def _days(context: dg.AssetCheckExecutionContext, lake: Lake, table: Table) -> tuple[date, ...]:
+    """Return the sessions of the run that are stored; all of the lake's, run without partition."""
+    stored = lake.days(table.name)
+    if not context.has_partition_key and not context.run.tags.get(_RANGE):
+        return tuple(stored)
+    return tuple(sorted(set(map(date.fromisoformat, context.partition_keys)) & set(stored)))
+
+
+_RANGE = "dagster/asset_partition_range_start"
+
+
+def _result(check: Check, finding: Finding) -> dg.AssetCheckResult:
+    said: dict[str, Any] = {name: dg.MetadataValue.float(v) for name, v in finding.measures}
+    if finding.dates:
+        said["dates"] = [str(day) for day in finding.dates]
+    if finding.details:
+        said["offending"] = list(finding.details)
+    return dg.AssetCheckResult(
+        asset_key=check.table.name,
+        check_name=check.name,
+        passed=finding.is_true,
+        severity=dg.AssetCheckSeverity.ERROR if check.is_blocking else dg.AssetCheckSeverity.WARN,
+        metadata=said,
+    )
+
+
+def _dates(rows: pl.DataFrame) -> tuple[date, ...]:
+    return tuple(rows["quote_date"].unique().sort()) if rows.height else ()
+
+
+def _shown(frames: Iterable[pl.DataFrame]) -> tuple[str, ...]:
+    shown: list[str] = []
+    for rows in frames:
+        first = rows.head(_SHOWN - len(shown)).iter_rows()
+        shown.extend(", ".join(str(value) for value in row) for row in first)
+    return tuple(shown)
