@@ -88,16 +88,19 @@ def strikes(expiry: Expiry, session: date, closes: Sequence[float] | FloatArray)
         `session`: what the exchange had seen this morning.
     """
     low, high = float(np.min(closes)), float(np.max(closes))
-    if expiry.horizon <= 14:
-        bands = ((1.0, 0.04, 0.035), (5.0, 0.14, 0.09))
-    elif expiry.horizon <= 56:
-        bands = ((1.0, 0.07, 0.05), (5.0, 0.25, 0.16))
-    elif (expiry.day - session).days <= NEAR_DAYS:
-        bands = ((1.0, 0.07, 0.06), (5.0, 0.30, 0.22), (10.0, 0.45, 0.35))
-    else:
-        bands = ((5.0, 0.20, 0.16), (10.0, 0.45, 0.35))
     grids = [
         step * np.arange(np.ceil(low * (1.0 - down) / step), np.floor(high * (1.0 + up) / step) + 1)
-        for step, down, up in bands
+        for step, down, up in _bands(expiry, session)
     ]
     return np.unique(np.concatenate(grids))
+
+
+def _bands(expiry: Expiry, session: date) -> Sequence[tuple[float, float, float]]:
+    """Grid steps in USD, each with how far it reaches below and above the closes."""
+    if expiry.horizon <= 14:
+        return ((1.0, 0.04, 0.035), (5.0, 0.14, 0.09))
+    if expiry.horizon <= 56:
+        return ((1.0, 0.07, 0.05), (5.0, 0.25, 0.16))
+    if (expiry.day - session).days > NEAR_DAYS:
+        return ((5.0, 0.20, 0.16), (10.0, 0.45, 0.35))
+    return ((1.0, 0.07, 0.06), (5.0, 0.30, 0.22), (10.0, 0.45, 0.35))
