@@ -26,15 +26,18 @@ def mapping_for(folder: Path, told: str | Path | None) -> Mapping:
         return load_mapping(own)
     if not data_files(folder):
         raise Unreadable(f"the archive folder {folder} has no .csv, .txt, .zip or .parquet file")
-    fitting = [name for name in shipped_mappings() if _fits(folder, name)]
+    fitting = [name for name in shipped_mappings() if _fits(folder, load_mapping(name))]
     if not fitting:
         raise Unreadable(
             f"no shipped mapping {shipped_mappings()} fits the files in {folder}: name one, or "
             f"describe the files in {folder / MAPPING_FILE} (see docs/archive.md)"
         )
-    return merged_mapping(fitting)
+    included = {parent for name in fitting for parent in load_mapping(name).extends}
+    return merged_mapping([name for name in fitting if name not in included])
 
 
-def _fits(folder: Path, name: str) -> bool:
-    mapping = load_mapping(name)
-    return mapping.is_detectable and bool(claim_files(folder, mapping).found)
+def _fits(folder: Path, mapping: Mapping) -> bool:
+    """Whether a file has the columns of a table that is the mapping's own."""
+    if not mapping.is_detectable:
+        return False
+    return any(claim.table_name in mapping.own for claim in claim_files(folder, mapping).found)

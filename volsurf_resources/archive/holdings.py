@@ -67,7 +67,7 @@ class Claims:
     """Which tables describe which parts, and the files that could not be understood."""
 
     found: list[Claim[Any]] = field(default_factory=list)
-    problems: dict[Path, str] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
 
     def of(self, kind: type[T]) -> list[Claim[T]]:
         """Claims of one kind of table, in the mapping's order of preference."""
@@ -79,14 +79,22 @@ def claim_files(folder: Path, mapping: Mapping) -> Claims:
     claims = Claims()
     tables = list(mapping.tables())
     for path in data_files(folder):
-        try:
-            for part in parts_of(path):
+        for part in _parts(path, claims):
+            try:
                 claims.found += claim_part(part, folder, mapping.name, tables)
-        except Unreadable as error:
-            claims.problems[path] = str(error)
+            except Unreadable as error:
+                claims.problems[str(part)] = str(error)
     order = {name: n for n, (name, _) in enumerate(tables)}
     claims.found.sort(key=lambda claim: order[claim.table_name])
     return claims
+
+
+def _parts(path: Path, claims: Claims) -> list[Part]:
+    try:
+        return parts_of(path)
+    except Unreadable as error:
+        claims.problems[path.name] = str(error)
+        return []
 
 
 def claim_part(
@@ -103,10 +111,11 @@ def claim_part(
             told = table.refuse_columns[refused[0]]
             misfits.append(f"{name} refuses a file with the column {refused[0]}: {told}")
         elif missing := table.missing(header):
-            misfits.append(f"{name} needs the columns {missing}, the file has {_few(header)}")
+            if table.must_fit:
+                misfits.append(f"{name} needs the columns {missing}, the file has {_few(header)}")
         else:
             fitting.append(Claim(part, name, table, mapping))
-    if named and not fitting:
+    if misfits and not fitting:
         raise Unreadable(f"{part} does not fit mapping {mapping}: {min(misfits, key=len)}")
     return fitting
 

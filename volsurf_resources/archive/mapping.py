@@ -17,6 +17,7 @@ from volsurf_tables.market import INDEX_LEVELS, RAW_OPTIONS_CHAINS, UNDERLYING_P
 
 MAPPING_FILE = "volsurf.toml"
 _SHIPPED = Path(__file__).parent / "mappings"
+_KINDS = ("chains", "underlying", "dividends", "rates", "index_levels")
 _FILLED_BY_US = {"snapshot", "ingestion_timestamp", "open_interest_date"}
 
 
@@ -97,11 +98,15 @@ class Flag(_Strict):
 
 
 class FileTable(_Strict):
-    """What all tables say: the files by glob (any matches), the columns, the rows that count."""
+    """What all tables say: the files by glob (any matches), the columns, the rows that count.
+
+    A file that is named here and lacks the columns is an error, unless it need not fit.
+    """
 
     allowed: ClassVar[frozenset[str]] = frozenset()
     files: tuple[str, ...]
     exclude: tuple[str, ...] = ()
+    must_fit: bool = True
     separator: str = ","
     label: str = ""
     where: dict[Header, tuple[str, ...]] = {}
@@ -235,11 +240,16 @@ class Curves(FileTable):
 
 
 class Mapping(_Strict):
-    """One archive's layout. Tables have names, so that another mapping can extend them."""
+    """One archive's layout. Tables have names, so that another mapping can extend them.
+
+    `own` names the tables (kind.name) that are not taken from the mappings that it `extends`.
+    """
 
     name: str
     about: str = ""
     is_detectable: bool = True
+    extends: tuple[str, ...] = ()
+    own: frozenset[str] = frozenset()
     chains: dict[str, Chains] = {}
     underlying: dict[str, Bars] = {}
     dividends: dict[str, Dividends] = {}
@@ -248,7 +258,7 @@ class Mapping(_Strict):
 
     def tables(self) -> Iterator[tuple[str, FileTable]]:
         """Every table as (kind.name, table), in the order in which they are preferred."""
-        for kind in ("chains", "underlying", "dividends", "rates", "index_levels"):
+        for kind in _KINDS:
             for name, table in getattr(self, kind).items():
                 yield f"{kind}.{name}", table
 
@@ -279,9 +289,11 @@ def _validated(raw: dict[str, Any], file: str) -> Mapping:
     try:
         return Mapping.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(step) for step in first["loc"])
-        raise Unreadable(f"mapping {file}: {place}: {first['msg']}") from None
+        told = [
+            f"{'.'.join(str(step) for step in fault['loc'])}: {fault['msg']}"
+            for fault in error.errors()[:3]
+        ]
+        raise Unreadable(f"mapping {file}: {'; '.join(told)}") from None
 
 
 def _path_of(name: str | Path) -> Path:
@@ -301,11 +313,20 @@ def _merged(path: Path) -> dict[str, Any]:
         own = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Unreadable(f"mapping {path.name} is no TOML: {error}") from None
-    parents = own.pop("extends", [])
+    told = own.get("extends", [])
+    parents = [told] if isinstance(told, str) else told
     merged: dict[str, Any] = {}
-    for parent in [parents] if isinstance(parents, str) else parents:
+    for parent in parents:
         merged = _laid_over(merged, _merged(_path_of(parent)))
-    return _laid_over(merged, {"name": path.stem, "is_detectable": True, **own})
+    said = {
+        "name": path.stem,
+        "about": "",
+        "is_detectable": True,
+        **own,
+        "extends": parents,
+        "own": [f"{kind}.{name}" for kind in _KINDS for name in own.get(kind, {})],
+    }
+    return _laid_over(merged, said)
 
 
 def _laid_over(below: dict[str, Any], above: dict[str, Any], depth: int = 3) -> dict[str, Any]:

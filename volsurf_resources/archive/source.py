@@ -53,8 +53,8 @@ class Archive:
         return self.mapping.name
 
     @property
-    def problems(self) -> dict[Path, str]:
-        """Files that could not be understood, and why."""
+    def problems(self) -> dict[str, str]:
+        """Files (and members of zips) that could not be understood, and why."""
         return dict(self._looked_at().problems)
 
     def chain(self, symbol: str, session: date) -> pl.DataFrame:
@@ -176,7 +176,7 @@ class Archive:
                 try:
                     yield claim, sessions_in(claim)
                 except Unreadable as error:
-                    claims.problems[claim.part.path] = str(error)
+                    claims.problems[str(claim.part)] = str(error)
 
     def _served(self, symbol: str, start: date, end: date) -> list[date]:
         refused: dict[date, str] = {}
