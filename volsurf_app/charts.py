@@ -5,6 +5,7 @@ Belongs here: pictures made of characters. Not here: the queries behind them.
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from itertools import pairwise
 
 WIDTH, HEIGHT = 78, 18
 
@@ -28,7 +29,7 @@ def line_chart(
         if known:
             signal = figure.signal(*map(list, zip(*known, strict=True)))
             signal.lines().label(label)
-            for place, ((before, _), (n, _)) in enumerate(zip(known, known[1:], strict=False)):
+            for place, ((before, _), (n, _)) in enumerate(pairwise(known)):
                 if n - before > 1:
                     signal.line(place + 1, False)
             figure.draw(signal)

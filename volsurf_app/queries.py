@@ -6,18 +6,19 @@ computed that a table holds. Not here: how an answer is printed or drawn.
 
 from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 from statistics import median
 
 import polars as pl
 
 from volsurf_resources.exchange_calendar import sessions
 from volsurf_resources.lake import Lake
+from volsurf_resources.logbook import daily_paths
 from volsurf_resources.settings import Settings
 
 SMILE_COLUMNS = (
     *("root", "expiration_date", "tte_years", "atm_vol", "skew_25delta", "rmse", "max_error"),
-    *("inside_spread_share", "num_points", "butterfly_arbitrage_violations"),
-    *("calendar_arbitrage_violations", "status", "reason"),
+    *("inside_spread_share", "num_points", "violations", "status", "reason"),
 )
 
 
@@ -37,8 +38,13 @@ def symbols(lake: Lake) -> list[str]:
 
 
 def smiles(lake: Lake, symbol: str, day: date) -> pl.DataFrame:
-    """Return the smiles of a session, one row per root and expiry, with errors and outcome."""
+    """Return the smiles of a session, one row per root and expiry, with errors and outcome.
+
+    `violations` counts butterfly and calendar arbitrage together.
+    """
     rows = lake.read("fitted_surfaces", [day], symbols=[symbol])
+    counts = ("butterfly_arbitrage_violations", "calendar_arbitrage_violations")
+    rows = rows.with_columns(violations=pl.sum_horizontal(counts))
     return rows.sort("expiration_date", "root").select(SMILE_COLUMNS)
 
 
@@ -50,6 +56,21 @@ def term_structure(lake: Lake, symbol: str, day: date) -> pl.DataFrame:
 def premium(lake: Lake, symbol: str, days: Sequence[date] | None = None) -> pl.DataFrame:
     """Return implied against realised volatility by session."""
     return lake.read("vrp_metrics", days, symbols=[symbol])
+
+
+def premium_by_tenor(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the premium of sessions as rows of quote_date, days, implied, realised, premium."""
+    tenors = [
+        rows.select(
+            "quote_date",
+            days=pl.lit(n),
+            implied=f"implied_vol_{n}d",
+            realised=f"realized_vol_{n}d",
+            premium=f"vrp_{n}d",
+        )
+        for n in (30, 60, 90)
+    ]
+    return pl.concat(tenors).sort("quote_date", "days")
 
 
 def overview(lake: Lake, symbol: str, days: Sequence[date]) -> pl.DataFrame:
@@ -148,3 +169,20 @@ def fit_summary(fits: pl.DataFrame) -> str:
     counts = fits["status"].value_counts().sort("status").rows()
     told = ", ".join(f"{n} {status}" for status, n in counts) or "no smiles"
     return f"{told}; median RMSE {median(errors):.3f} vol points" if errors else told
+
+
+def api_calls(log: Path) -> pl.DataFrame:
+    """Return calls to the vendor by day and status, as the log tells: calls, rows, median ms."""
+    lines = [line for path in daily_paths(log) for line in path.read_text().splitlines()]
+    told = pl.DataFrame({"line": lines}, schema={"line": pl.String})
+    told = told.filter(pl.col("line").str.contains('"volsurf.theta"', literal=True))
+    found = told.select(
+        day=pl.col("line").str.extract(r'"time": "(\d{4}-\d{2}-\d{2})'),
+        status=pl.col("line").str.extract(r"GET \S+ status=(\S+) "),
+        ms=pl.col("line").str.extract(r" ms=(\d+) ").cast(pl.Float64),
+        rows=pl.col("line").str.extract(r' rows=(\d+)"').cast(pl.Int64),
+    )
+    counted = found.drop_nulls("status").group_by("day", "status")
+    return counted.agg(
+        calls=pl.len(), rows=pl.col("rows").sum(), median_ms=pl.col("ms").median()
+    ).sort("day", "status")

@@ -18,7 +18,8 @@ from volsurf_resources.exchange_calendar import (
 from volsurf_resources.settings import Settings
 
 Symbol = Annotated[
-    str | None, typer.Argument(help="Underlying, as SPY. [default: DEFAULT_SYMBOL]", metavar="SYMBOL")
+    str | None,
+    typer.Argument(help="Underlying, as SPY. [default: DEFAULT_SYMBOL]", metavar="SYMBOL"),
 ]
 Day = Annotated[
     str, typer.Option("--date", help="Session: YYYY-MM-DD, or today for the latest closed one.")

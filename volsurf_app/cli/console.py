@@ -6,7 +6,9 @@ Belongs here: formats and colours. Not here: questions to the lake.
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -24,13 +26,18 @@ STATUS_COLOURS = {
     "failed": "red",
 }
 Format = Callable[[Any], str]
+Shown = Mapping[str, tuple[str, Format | None]]  # column -> its heading and format
+
+_PIPE_WIDTH = 160
 
 console = Console(highlight=False)
+if not console.is_terminal:  # nothing is cut where somebody else reads
+    console = Console(highlight=False, width=_PIPE_WIDTH)
 
 
 def percent(value: float) -> str:
-    """Show a decimal in percent: 0.1534 as 15.34 %."""
-    return f"{100 * value:.2f} %"
+    """Show a decimal in percent, the unit standing in the heading: 0.1534 as 15.34."""
+    return f"{100 * value:.2f}"
 
 
 def points(value: float) -> str:
@@ -43,17 +50,26 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
-def show_frame(
-    title: str, frame: "pl.DataFrame", columns: Mapping[str, Format | None], *, caption: str = ""
-) -> None:
-    """Print some columns of a frame; a null is a dash, a status has its colour."""
-    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
-    for name in columns:
-        is_text = frame.schema[name].is_temporal() or not frame.schema[name].is_numeric()
-        table.add_column(name, justify="left" if is_text else "right")
-    for row in frame.select(columns).iter_rows():
+def show_frame(title: str, frame: "pl.DataFrame", columns: Shown) -> None:
+    """Print columns of a frame under their headings; a null is a dash, a status has its colour."""
+    table = new_table()
+    for name, (heading, _) in columns.items():
+        justify = "right" if frame.schema[name].is_numeric() else "left"
+        table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for row in frame.select(list(columns)).iter_rows():
         cells = zip(row, columns.items(), strict=True)
-        table.add_row(*(_cell(value, name, shape) for value, (name, shape) in cells))
+        table.add_row(*(_cell(value, name, shape) for value, (name, (_, shape)) in cells))
+    show_table(title, table)
+
+
+def new_table() -> Table:
+    """Return an empty table in our manner: lines only under the head."""
+    return Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+
+
+def show_table(title: str, table: Table) -> None:
+    """Print a table under its title."""
+    console.print(f"\n[bold]{escape(title)}[/bold]")
     console.print(table)
 
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from volsurf_app.cli.arguments import TODAY, Symbol, range_of, symbol_of
-from volsurf_app.cli.console import console, show_frame
+from volsurf_app.cli.console import Shown, console, new_table, show_frame, show_table
 from volsurf_resources.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from volsurf_resources.lake import Lake
 
 _MONTHS_SHOWN = 13
+_WRITES: Shown = {
+    "table": ("table", None),
+    "quote_date": ("session", None),
+    "rows": ("rows", None),
+    "known_at": ("written", lambda at: f"{at:%Y-%m-%d %H:%M:%S} UTC"),
+    "source": ("source", None),
+    "run_id": ("run", lambda run: run[:8]),
+}
 
 
 def status(
@@ -45,18 +53,11 @@ def status(
         _show_coverage(lake, asked, days)
     writes = queries.last_writes(lake)
     if not writes.is_empty():
-        show_frame(
-            "Newest date of each table",
-            writes,
-            {
-                **{"table": None, "quote_date": None, "rows": None},
-                **{"known_at": lambda at: f"{at:%Y-%m-%d %H:%M:%S}", "source": None},
-                "run_id": lambda run: run[:8],
-            },
-        )
+        show_frame("newest date of each table", writes, _WRITES)
     calls = queries.api_calls(settings.log_path)
     if not calls.is_empty():
-        show_frame("Calls to the vendor, from the log", calls, dict.fromkeys(calls.columns))
+        shown = {name: (name.replace("_", " "), None) for name in calls.columns}
+        show_frame("calls to the vendor, by the log", calls, shown)
 
 
 def _show_coverage(lake: "Lake", symbol: str, days: Sequence[date]) -> None:
@@ -64,7 +65,7 @@ def _show_coverage(lake: "Lake", symbol: str, days: Sequence[date]) -> None:
 
     covered = queries.coverage(lake, symbol, days[0], days[-1])
     span = "%Y-%m" if len({f"{day:%Y-%m}" for day in days}) <= _MONTHS_SHOWN else "%Y"
-    console.print(_calendar(covered, f"{symbol}: sessions stored, of those there were", span))
+    show_table(f"{symbol}: sessions stored, of those there were", _calendar(covered, span))
     gaps = {
         table: [day for _, day, is_present in rows if not is_present]
         for table, rows in covered.rows_by_key("table", include_key=True).items()
@@ -74,14 +75,14 @@ def _show_coverage(lake: "Lake", symbol: str, days: Sequence[date]) -> None:
             console.print(f"gaps in {table}: {_spans(missing, days)}")
 
 
-def _calendar(covered: "pl.DataFrame", title: str, span: str) -> Table:
+def _calendar(covered: "pl.DataFrame", span: str) -> Table:
     import polars as pl
 
     counted = covered.group_by(
         "table", pl.col("quote_date").dt.strftime(span).alias("span"), maintain_order=True
     ).agg(found=pl.col("is_present").sum(), asked=pl.len())
     spans = counted["span"].unique(maintain_order=True).to_list()
-    table = Table(title=title, title_justify="left")
+    table = new_table()
     for name in ("table", *spans):
         table.add_column(name, justify="left" if name == "table" else "right")
     for name, rows in counted.rows_by_key("table").items():
@@ -109,7 +110,7 @@ def _spans(missing: Sequence[date], days: Sequence[date]) -> str:
 def settings() -> None:
     """Show every setting: its value, where it comes from, what it means. Secrets are masked."""
     in_force = Settings()
-    table = Table(title="Settings", title_justify="left")
+    table = new_table()
     for name in ("name", "value", "from", "meaning"):
         table.add_column(name, overflow="fold", no_wrap=name in ("name", "from"))
     for name, field in Settings.model_fields.items():
@@ -117,7 +118,7 @@ def settings() -> None:
         style = "" if origin == "default" else "bold"
         value = Text(_shown(getattr(in_force, name)), style=style)
         table.add_row(name.upper(), value, Text(origin, style=style), field.description)
-    console.print(table)
+    show_table("settings", table)
 
 
 def _shown(value: object) -> str:

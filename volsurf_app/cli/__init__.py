@@ -1,0 +1,80 @@
+"""The command line `volsurf`.
+
+Belongs here: the tree of commands, and what becomes of errors. Exit codes: 0 done, 1 something
+failed, 2 bad arguments. A command that makes something happen runs a Dagster job in this process;
+all others only read the store. A user never sees a stack trace: it goes to the log.
+"""
+
+import logging
+import sys
+from collections.abc import Sequence
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+
+from volsurf_app.cli import analytics, demo, home, looking, market, replay
+
+FAILED, BAD_ARGUMENTS = 1, 2
+
+app = typer.Typer(
+    name="volsurf",
+    help="Option chains in, fitted volatility surfaces and the variance risk premium out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(demo.demo)
+app.add_typer(market.ingest, name="ingest")
+app.add_typer(analytics.fit, name="fit")
+app.add_typer(analytics.analyze, name="analyze")
+app.command()(market.eod)
+app.command()(market.backfill)
+app.command()(replay.replay)
+app.command()(looking.status)
+app.command()(looking.settings)
+app.command()(home.publish)
+app.add_typer(home.db, name="db")
+app.command()(home.ui)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; return its exit code."""
+    errors = Console(stderr=True, highlight=False)
+    try:
+        app(arguments, prog_name="volsurf")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else FAILED
+    except ValidationError as error:
+        for problem in error.errors():
+            name = ".".join(str(part).upper() for part in problem["loc"])
+            errors.print(f"[red]setting {name}[/red]: {escape(problem['msg'])}", soft_wrap=True)
+        return BAD_ARGUMENTS
+    except Exception as error:
+        from volsurf_resources.lake_errors import LakeError
+        from volsurf_resources.source import SourceError
+
+        if isinstance(error, LakeError | SourceError):
+            errors.print(f"[red]{type(error).__name__}[/red]: {escape(str(error))}", soft_wrap=True)
+            return FAILED
+        _explain_unexpected(error, errors)
+        return FAILED
+    return 0
+
+
+def _explain_unexpected(error: Exception, errors: Console) -> None:
+    from volsurf_resources.logbook import keep_log
+    from volsurf_resources.settings import Settings
+
+    settings = Settings()
+    keep_log(settings)
+    logging.getLogger("volsurf.app").critical("unexpected error", exc_info=error)
+    told = escape(f"{type(error).__name__}: {error}")
+    errors.print(f"[red]unexpected[/red] {told}\nthe trace is in {settings.log_path.parent}")
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    sys.exit(run())

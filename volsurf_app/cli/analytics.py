@@ -1,0 +1,147 @@
+"""Commands that compute from what is stored: `fit` and `analyze`.
+
+Belongs here: which tables a command brings up to date, and what it shows of them.
+"""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from volsurf_app.cli.arguments import (
+    TODAY,
+    Day,
+    End,
+    Force,
+    Start,
+    Symbol,
+    range_of,
+    session_of,
+    symbol_of,
+)
+from volsurf_app.cli.console import Shown, console, number, percent, points, show_frame
+from volsurf_app.cli.working import carry_out, finish
+from volsurf_resources.settings import Settings
+
+if TYPE_CHECKING:
+    from volsurf_resources.lake import Lake
+
+fit = typer.Typer(no_args_is_help=True, help="Fit surfaces and term structure to stored quotes.")
+analyze = typer.Typer(no_args_is_help=True, help="Compare implied with realised.")
+
+_SMILES: Shown = {
+    "root": ("root", None),
+    "expiration_date": ("expiry", None),
+    "tte_years": ("years", number),
+    "atm_vol": ("ATM", percent),
+    "skew_25delta": ("skew", percent),
+    "rmse": ("RMSE", points),
+    "max_error": ("max", points),
+    "inside_spread_share": ("inside %", percent),
+    "num_points": ("quotes", None),
+    "violations": ("violations", None),
+    "status": ("status", None),
+    "reason": ("reason", None),
+}
+_TERMS: Shown = {
+    "atm_term_a": ("ATM a", percent),
+    "atm_term_b": ("ATM b", number),
+    "atm_term_rmse": ("RMSE", points),
+    "skew_term_a": ("skew a", percent),
+    "skew_term_b": ("skew b", number),
+    "skew_term_rmse": ("RMSE", points),
+    "num_expirations": ("expiries", None),
+    "status": ("status", None),
+    "reason": ("reason", None),
+}
+_PREMIUM: Shown = {
+    "days": ("days", None),
+    "implied": ("implied", percent),
+    "realised": ("realised", percent),
+    "premium": ("premium", percent),
+}
+_HISTORY: Shown = {
+    "vrp_zscore": ("z-score", number),
+    "vrp_percentile": ("percentile", percent),
+    "num_history": ("sessions", None),
+    "status": ("status", None),
+    "reason": ("reason", None),
+}
+SURFACES = ("fitted_surfaces", "surface_points", "term_structure_params", "surface_changes")
+
+
+@fit.command()
+def surfaces(symbol: Symbol = None, date: Day = TODAY, force: Force = False) -> None:
+    """Fit one smile per expiry of a session and show status, errors and violations."""
+    from volsurf_app import queries
+
+    settings = Settings()
+    day = session_of(date)
+    lake, asked = stored_symbol(symbol, settings)
+    summary = carry_out(
+        settings, asked, [day], tables=["fitted_surfaces"], ingest=False, force=force
+    )
+    fits = queries.smiles(lake, asked, day)
+    if not fits.is_empty():
+        show_frame(f"{asked} {day}: vols in %, errors in vol points", fits, _SMILES)
+        console.print(queries.fit_summary(fits))
+    finish(summary)
+
+
+@fit.command("term-structure")
+def term_structure(symbol: Symbol = None, date: Day = TODAY, force: Force = False) -> None:
+    """Fit the power laws of ATM vol and skew and show a, b and RMSE."""
+    from volsurf_app import queries
+
+    settings = Settings()
+    day = session_of(date)
+    lake, asked = stored_symbol(symbol, settings)
+    summary = carry_out(
+        settings, asked, [day], tables=["term_structure_params"], ingest=False, force=force
+    )
+    terms = queries.term_structure(lake, asked, day)
+    if not terms.is_empty():
+        show_frame(f"{asked} {day}: a T^b, a in %, RMSE in vol points", terms, _TERMS)
+    finish(summary)
+
+
+@fit.command()
+def batch(start: Start, symbol: Symbol = None, end: End = TODAY, force: Force = False) -> None:
+    """Fit every stored session of a range; only what is missing is done."""
+    settings = Settings()
+    days = range_of(start, end, settings)
+    _, asked = stored_symbol(symbol, settings)
+    finish(carry_out(settings, asked, days, tables=SURFACES, ingest=False, force=force))
+
+
+@analyze.command()
+def vrp(symbol: Symbol = None, date: Day = TODAY, force: Force = False) -> None:
+    """Compute the variance risk premium of a session and show it; exit 1 if inputs are missing."""
+    from volsurf_app import queries
+
+    settings = Settings()
+    day = session_of(date)
+    lake, asked = stored_symbol(symbol, settings)
+    summary = carry_out(settings, asked, [day], tables=["vrp_metrics"], ingest=False, force=force)
+    rows = queries.premium(lake, asked, [day])
+    if not rows.is_empty():
+        show_frame(f"{asked} {day}: vols in %", queries.premium_by_tenor(rows), _PREMIUM)
+        show_frame("30 days against its own past", rows, _HISTORY)
+    finish(summary)
+    if rows.is_empty() or rows["vrp_30d"][0] is None:
+        console.print("the premium of 30 days could not be computed")
+        raise typer.Exit(1)
+
+
+def stored_symbol(text: str | None, settings: Settings) -> tuple["Lake", str]:
+    """Return the lake and the symbol; one that the lake does not hold is refused."""
+    from volsurf_app import queries
+
+    lake = queries.open_lake(settings)
+    symbol = symbol_of(text, settings)
+    known = queries.symbols(lake)
+    if symbol not in known and queries.first_and_last(lake, symbol) is None:
+        there = f"it has {', '.join(known)}" if known else "it is empty; try `volsurf demo`"
+        raise typer.BadParameter(
+            f"the lake in {settings.lake_root} has no {symbol}; {there}", param_hint="SYMBOL"
+        )
+    return lake, symbol

@@ -1,0 +1,103 @@
+"""Work done for a command: jobs run in this process, with a progress bar and a summary.
+
+Belongs here: starting runs and telling what came of them. Not here: which command asks for what.
+Dagster is loaded when the work starts, not before.
+"""
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from volsurf_app.cli.console import console
+from volsurf_resources.logbook import keep_log
+from volsurf_resources.settings import Settings
+
+if TYPE_CHECKING:
+    from volsurf_jobs.running import Outcome, Runner, Summary
+
+_REASONS_SHOWN = 20
+
+
+@contextmanager
+def runner_of(settings: Settings) -> Iterator["Runner"]:
+    """Open a runner on the settings' home, whose Dagster log goes to the instance alone."""
+    with console.status("starting Dagster") if console.is_terminal else nullcontext():
+        keep_log(settings)
+        logging.getLogger("dagster").setLevel(logging.CRITICAL)
+        warnings.filterwarnings("ignore", message=".* is currently in (beta|preview)")
+        from volsurf_jobs.running import open_runner
+    with open_runner(settings) as runner:
+        yield runner
+
+
+def carry_out(
+    settings: Settings, symbol: str | None, days: Sequence[date], **options: Any
+) -> "Summary":
+    """Bring sessions through the tables with a progress bar; print and return what came of it.
+
+    `options` are those of `Runner.run_sessions`. Symbols are all configured ones if None.
+    """
+    symbols = (symbol,) if symbol else settings.volsurf_symbols
+    with runner_of(settings) as runner, _progress() as progress:
+        task = progress.add_task("starting", total=None)
+
+        def show(step: Any) -> None:
+            progress.update(
+                task,
+                description=f"{step.table} {step.day}",
+                completed=step.done,
+                total=step.total,
+            )
+
+        summary = runner.run_sessions(days, symbols, on_progress=show, **options)
+    tell(summary, settings, ", ".join(symbols))
+    return summary
+
+
+def tell(summary: "Summary", settings: Settings, what: str) -> None:
+    """Print what was done, what was skipped and why, what failed and why."""
+    counts = {status: summary.of(status) for status in ("done", "skipped", "failed")}
+    told = ", ".join(f"{len(days)} {status}" for status, days in counts.items() if days)
+    console.print(f"[bold]{what}[/bold]: {told or 'nothing to do'}")
+    for status, colour in (("skipped", "bright_black"), ("failed", "red")):
+        for text in _reasons(counts[status]):
+            console.print(f"  [{colour}]{status}[/{colour}] {escape(text)}")
+    if summary.settled:
+        console.print(f"  {summary.settled} partitions of other sessions were brought up to date")
+    if counts["failed"]:
+        console.print(f"  the runs stand in `volsurf ui`, details in {settings.log_path.parent}")
+
+
+def finish(summary: "Summary") -> None:
+    """Leave with exit code 1 if a session failed."""
+    if not summary.is_good:
+        raise typer.Exit(1)
+
+
+def _reasons(outcomes: Sequence["Outcome"]) -> Iterator[str]:
+    """Say each reason once, with the sessions that it holds for."""
+    by_reason: dict[str, list[date]] = {}
+    for outcome in outcomes:
+        by_reason.setdefault(outcome.reason, []).append(outcome.day)
+    for reason, days in list(by_reason.items())[:_REASONS_SHOWN]:
+        span = str(days[0]) if len(days) == 1 else f"{days[0]} to {days[-1]} ({len(days)} sessions)"
+        yield f"{span}: {reason}"
+    if len(by_reason) > _REASONS_SHOWN:
+        yield f"... and {len(by_reason) - _REASONS_SHOWN} more reasons"
+
+
+def _progress() -> Progress:
+    columns = (
+        TextColumn("{task.description:<38}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
