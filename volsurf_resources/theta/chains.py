@@ -4,6 +4,7 @@ Belongs here: end-of-day chains, synchronous ones, bars. Not here: HTTP (`client
 (`requests`), units (`translation`).
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
@@ -11,10 +12,13 @@ import polars as pl
 
 from volsurf_resources.contracts import is_index, roots_of
 from volsurf_resources.exchange_calendar import NEW_YORK
+from volsurf_resources.source import NotAllowed
 from volsurf_resources.theta import endpoints, translation
 from volsurf_resources.theta.answers import empty
 from volsurf_resources.theta.endpoints import Endpoint
 from volsurf_resources.theta.requests import EVERY, Asker, Question, together
+
+log = logging.getLogger("volsurf.theta")
 
 
 async def end_of_day(asker: Asker, symbol: str, days: Sequence[date]) -> pl.DataFrame:
@@ -30,7 +34,7 @@ async def end_of_day(asker: Asker, symbol: str, days: Sequence[date]) -> pl.Data
         rows, interest, closes = await together(
             _options(asker, endpoints.OPTION_EOD, symbol, days),
             _open_interest(asker, symbol, days),
-            bars(asker, symbol, days[0], days[-1]),
+            _if_allowed(asker, _bars_of(symbol, days[0], days[-1])),
         )
         quotes = translation.eod_quotes(rows)
         underlying = translation.underlying_at_close(closes)
@@ -47,7 +51,7 @@ async def snapshot(asker: Asker, symbol: str, day: date, at: datetime) -> pl.Dat
     rows, interest, underlying = await together(
         _options(asker, endpoints.OPTION_QUOTE_AT, symbol, [day], extra),
         _open_interest(asker, symbol, [day]),
-        asker.rows(Question(endpoint=spot, symbol=symbol, start=day, end=day, extra=extra)),
+        _if_allowed(asker, Question(endpoint=spot, symbol=symbol, start=day, end=day, extra=extra)),
     )
     return translation.chain(
         translation.quotes_at(rows),
@@ -60,8 +64,21 @@ async def snapshot(asker: Asker, symbol: str, day: date, at: datetime) -> pl.Dat
 
 async def bars(asker: Asker, symbol: str, start: date, end: date) -> pl.DataFrame:
     """Return the vendor's daily bars of an underlying."""
+    return await asker.rows(_bars_of(symbol, start, end))
+
+
+def _bars_of(symbol: str, start: date, end: date) -> Question:
     endpoint = endpoints.INDEX_EOD if is_index(symbol) else endpoints.STOCK_EOD
-    return await asker.rows(Question(endpoint=endpoint, symbol=symbol, start=start, end=end))
+    return Question(endpoint=endpoint, symbol=symbol, start=start, end=end)
+
+
+async def _if_allowed(asker: Asker, question: Question) -> pl.DataFrame:
+    """Return no rows, and warn, where the account lacks the plan: a chain stands without spot."""
+    try:
+        return await asker.rows(question)
+    except NotAllowed as refusal:
+        log.warning("chain of %s without its underlying: %s", question.symbol, refusal)
+        return empty(question.endpoint.columns)
 
 
 async def _open_interest(asker: Asker, symbol: str, days: Sequence[date]) -> pl.DataFrame:

@@ -65,7 +65,10 @@ class ThetaClient:
         backoff: Backoff | None = None,
         cache: ResponseCache | None = None,
     ) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(f"THETA_API_URL needs http:// or https://, was {url!r}")
         self._url = url.rstrip("/").removesuffix("/v3") + "/v3"
+        self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
         self._turns: deque[float] | None = deque(maxlen=per_minute) if per_minute else None
         self._timeout_s = timeout_s
@@ -81,7 +84,8 @@ class ThetaClient:
         return dict(self._calls)
 
     async def close(self) -> None:
-        """Close the connections; the next request opens new ones."""
+        """Close the connections; the next request opens new ones, in whichever loop it runs."""
+        self._slots = asyncio.Semaphore(self._concurrency)
         if self._http is not None:
             http, self._http = self._http, None
             await http.aclose()

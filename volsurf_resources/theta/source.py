@@ -15,7 +15,7 @@ import polars as pl
 from volsurf_resources import exchange_calendar as calendar
 from volsurf_resources.contracts import is_index
 from volsurf_resources.source import NoData, NotAllowed, TryLater
-from volsurf_resources.theta import chains, endpoints, translation
+from volsurf_resources.theta import chains, curve, endpoints, translation
 from volsurf_resources.theta.cache import ResponseCache
 from volsurf_resources.theta.client import ThetaClient
 from volsurf_resources.theta.endpoints import Tier
@@ -130,10 +130,10 @@ class ThetaData:
     def rates(self, session: date) -> pl.DataFrame:
         """Return SOFR and the Treasury curve as known at the session's end: of an earlier date."""
         prints = self._loop.run(self._rate_prints(session))
-        curve = translation.market_rates(prints, session)
-        if curve.is_empty():
+        rates = curve.market_rates(prints, session)
+        if rates.is_empty():
             raise NoData(f"no rates in the {_STALEST_RATE.days} days before {session}")
-        return curve
+        return rates
 
     def index_levels(self, start: date, end: date) -> pl.DataFrame:
         """Return daily bars of the volatility indices."""
@@ -190,7 +190,7 @@ class ThetaData:
         """Prints of the last days before a session, asked for by quarter and kept for the next."""
         oldest = session - _STALEST_RATE
         spans = sorted({_quarter(oldest), _quarter(session)})
-        series = [translation.SOFR, *translation.TREASURIES]
+        series = [curve.SOFR, *curve.TREASURIES]
         prints = await together(
             *(self._quarter_of(name, *span) for name in series for span in spans)
         )

@@ -9,7 +9,6 @@ scaled integers (214748.3647, 21474.83647) are null too. Zero stands for missing
 trade. Everything else, crossed and one-sided quotes included, is handed on as received.
 """
 
-from collections import defaultdict
 from collections.abc import Callable
 from datetime import date, datetime
 
@@ -22,11 +21,9 @@ from volsurf_resources.contracts import (
     settlement_of,
 )
 from volsurf_resources.exchange_calendar import previous_session, session_close
-from volsurf_resources.rates import par_to_zero, sofr_to_continuous
 from volsurf_resources.source import Unreadable
 from volsurf_tables.market import (
     INDEX_LEVELS,
-    MARKET_RATES,
     RAW_OPTIONS_CHAINS,
     UNDERLYING_PRICES,
 )
@@ -45,14 +42,6 @@ _LARGEST_GAMMA = 100.0
 _CONTRACT = ["root", "expiration_date", "strike", "option_type", "quote_date"]
 _QUOTE = ["bid", "ask", "bid_size", "ask_size"]
 _SIDES = {"C": "CALL", "P": "PUT"}
-
-SOFR = "SOFR"
-TREASURIES = {
-    "TREASURY_M1": 1 / 12,
-    "TREASURY_M3": 0.25,
-    "TREASURY_M6": 0.5,
-    **{f"TREASURY_Y{years}": float(years) for years in (1, 2, 3, 5, 7, 10, 20, 30)},
-}
 
 
 def eod_quotes(rows: pl.DataFrame) -> pl.DataFrame:
@@ -153,45 +142,17 @@ def chain(
         pl.lit("USD").alias("price_unit"),
         pl.lit(SOURCE).alias("data_source"),
     )
-    return _in_schema(rows, RAW_OPTIONS_CHAINS).sort("quote_date", "contract_id")
+    return in_schema(rows, RAW_OPTIONS_CHAINS).sort("quote_date", "contract_id")
 
 
 def underlying_prices(bars: pl.DataFrame, symbol: str) -> pl.DataFrame:
     """Daily bars in the schema of `underlying_prices`; the vendor tells no dividends or splits."""
-    return _in_schema(_bars(bars).with_columns(pl.lit(symbol).alias("symbol")), UNDERLYING_PRICES)
+    return in_schema(_bars(bars).with_columns(pl.lit(symbol).alias("symbol")), UNDERLYING_PRICES)
 
 
 def index_levels(bars: pl.DataFrame, index: str) -> pl.DataFrame:
     """Daily bars of one index in the schema of `index_levels`."""
-    return _in_schema(_bars(bars).with_columns(pl.lit(index).alias("index")), INDEX_LEVELS)
-
-
-def market_rates(prints: pl.DataFrame, session: date) -> pl.DataFrame:
-    """Return the zero curve that was known when `session` ended, in the schema of `market_rates`.
-
-    `prints` are rows of (series, created, rate in percent). The Treasury curve of a day is out
-    after the close and SOFR on the next morning, so the session's own date is not used. The
-    Treasury curve is the newest of those with the most tenors, so that none is mixed of two days.
-    """
-    known = prints.filter(pl.col("created") < session, pl.col("rate").is_not_null())
-    days: dict[date, dict[str, float]] = defaultdict(dict)
-    for series, day, rate in known.select("series", "created", "rate").iter_rows():
-        days[day][series] = rate / 100.0
-    rows = []
-    if overnight := max((day for day in days if SOFR in days[day]), default=None):
-        rate = sofr_to_continuous(days[overnight][SOFR])
-        rows.append((1.0 / DAYS_PER_YEAR, rate, SOFR, overnight))
-    curves = {day: days[day].keys() & TREASURIES.keys() for day in days}
-    newest = max(curves, key=lambda day: (len(curves[day]), day), default=None)
-    if newest and curves[newest]:
-        series_of = {TREASURIES[series]: series for series in curves[newest]}
-        zeros = par_to_zero({tenor: days[newest][name] for tenor, name in series_of.items()})
-        rows += [(tenor, zero, series_of[tenor], newest) for tenor, zero in zeros.items()]
-    names = ["tenor_years", "zero_rate", "source", "curve_date"]
-    curve = pl.DataFrame(rows, schema=names, orient="row").with_columns(
-        pl.lit(session).alias("quote_date"), pl.lit(EOD).alias("snapshot")
-    )
-    return _in_schema(curve, MARKET_RATES)
+    return in_schema(_bars(bars).with_columns(pl.lit(index).alias("index")), INDEX_LEVELS)
 
 
 def _contracts(rows: pl.DataFrame, session: pl.Expr, *columns: pl.Expr) -> pl.DataFrame:
@@ -261,7 +222,7 @@ def _listing(rows: pl.DataFrame, symbol: str) -> pl.DataFrame:
     return pl.DataFrame(said, schema=schema, orient="row")
 
 
-def _in_schema(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
+def in_schema(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
     """Select and cast to the table's columns, null where we have none; without the provenance."""
     return rows.select(
         (pl.col(name) if name in rows.columns else pl.lit(None)).cast(dtype).alias(name)

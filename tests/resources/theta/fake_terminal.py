@@ -37,6 +37,11 @@ class Call:
     at: float = field(default_factory=time.monotonic)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # the default of 5 makes bursts wait for a second
+
+
 class FakeTerminal:
     """Use as a context manager; `url` is where it listens, `calls` what it was asked."""
 
@@ -48,8 +53,7 @@ class FakeTerminal:
         self._running = 0
         self._lock = threading.Lock()
         self._scripts: dict[str, deque[Answer]] = defaultdict(deque)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
     def __enter__(self) -> "FakeTerminal":
@@ -85,6 +89,7 @@ class FakeTerminal:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # head and body in one packet: no wait for an acknowledgement
 
             def do_GET(self) -> None:
                 with terminal._lock:

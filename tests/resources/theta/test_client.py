@@ -19,7 +19,7 @@ from volsurf_resources.theta.client import ThetaClient
 from volsurf_resources.theta.endpoints import RATES
 from volsurf_resources.theta.reactions import REACTIONS, Backoff, reaction_to
 
-QUICK = Backoff(scale=1e-4, jitter=lambda most: most)
+QUICK = Backoff(scale=1e-5, jitter=lambda most: most)
 PARAMS = {"symbol": "SOFR", "start_date": "2025-11-04", "end_date": "2025-11-08"}
 GOOD = Answer(body=RATES_SAMPLE)
 
@@ -244,3 +244,8 @@ def test_only_whole_answers_are_kept(terminal, tmp_path):
             seen[type(error)] += 1
     assert seen == {NotAllowed: 1, Unreadable: 1}
     assert not list(tmp_path.rglob("*.*"))
+
+
+def test_an_address_without_a_scheme_is_refused():
+    with pytest.raises(ValueError, match="THETA_API_URL needs http"):
+        ThetaClient(url="127.0.0.1:25503", concurrency=1)

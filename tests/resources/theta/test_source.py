@@ -89,6 +89,10 @@ def test_a_free_account_has_chains_without_open_interest():
         chain = theta.chain("SPY", SESSION)
         assert chain.height == 130
         assert chain["open_interest"].null_count() == 130
+        assert theta.chain("SPY", TODAY).height == 130  # by listed expirations, most of them empty
+        terminal.script("/option/list/expirations", Answer(status=472))
+        with pytest.raises(TryLater):
+            theta.chain("NOPE", TODAY)
 
 
 def test_all_roots_of_an_index_come_together_and_apart(theta):
@@ -159,12 +163,17 @@ def test_before_its_report_today_is_refused(terminal, tier):
         assert theta.sessions("SPY", SESSION, TODAY) == [SESSION]
 
 
-def test_a_too_large_range_is_halved_then_split_by_expiration(theta, terminal, tier):
-    whole = theta.chain("SPY", SESSION)
-    terminal.calls.clear()
+@pytest.mark.parametrize(
+    "symptom", [Answer(status=570, body="too large"), Answer(status=475), Answer(delay_s=0.6)]
+)
+def test_what_is_too_large_for_one_day_is_split_by_expiration(terminal, tier, symptom):
     path = GREEKS if tier == "standard" else EOD
-    terminal.script(path, Answer(status=570, body="too large"))
-    assert theta.chain("SPY", SESSION).equals(whole)
+    with theta_of(terminal, tier, timeout_s=0.4) as theta:
+        whole = theta.chain("SPY", SESSION)
+        terminal.calls.clear()
+        terminal.script(path, symptom)
+        again = theta.chain("SPY", SESSION)
+    assert again.equals(whole)
     assert terminal.asked(path)[0].params["expiration"] == "*"
     assert len(terminal.asked(path)) == 1 + 5
 
@@ -197,6 +206,27 @@ def test_a_batch_is_one_request_but_greeks_are_one_per_session(theta, terminal, 
     assert len(terminal.asked(OPEN_INTEREST)) == 3
     path, requests = (GREEKS, 23) if tier == "standard" else (EOD, 3)
     assert len(terminal.asked(path)) == requests
+
+
+def test_a_batch_up_to_today_keeps_today_apart(theta):
+    chains = dict(theta.chains("SPX", date(2024, 11, 13), date(2024, 12, 31)))
+    assert list(chains) == [date(2024, 11, 13), SESSION, TODAY]
+    assert {chain.height for chain in chains.values()} == {208}
+
+
+def test_a_chain_stands_without_an_underlying_that_the_account_may_not_read(caplog):
+    with FakeTerminal(today=TODAY, tier="value") as terminal:
+        refusal = Answer(status=403, body="needs an index subscription")
+        terminal.script("/index/history/eod", refusal)
+        terminal.script("/index/at_time/price", refusal)
+        with theta_of(terminal, "value") as theta:
+            eod = theta.chain("SPX", SESSION)
+        with theta_of(terminal, "value", snapshot_time="15:45:00") as theta:
+            snapshot = theta.chain("SPX", SESSION)
+    for chain in (eod, snapshot):
+        assert chain.height == 208
+        assert chain["underlying_price"].null_count() == 208
+    assert caplog.text.count("without its underlying") == 2
 
 
 def test_a_batched_chain_equals_the_single_one(theta):
@@ -308,8 +338,9 @@ def test_it_works_inside_a_running_loop_and_after_close(theta):
         return theta.status()
 
     assert asyncio.run(inside()) == "CONNECTED"
+    assert theta.chain("SPX", SESSION).height == 208  # more requests than may run at once
     theta.close()
-    assert theta.chain("SPY", SESSION).height == 130
+    assert theta.chain("SPX", SESSION).height == 208
 
 
 def test_status_without_a_terminal_says_how_to_start_one():

@@ -17,6 +17,7 @@ from tests.resources.theta.test_answers import (
 )
 from volsurf_resources.source import Unreadable
 from volsurf_resources.theta import translation
+from volsurf_resources.theta.curve import market_rates
 from volsurf_resources.theta.endpoints import (
     INDEX_EOD,
     OPTION_EOD,
@@ -176,13 +177,13 @@ def test_rates_are_continuous_and_older_than_the_session():
         schema=["series", "created", "rate"],
         orient="row",
     )
-    curve = translation.market_rates(prints, date(2025, 11, 6))
+    curve = market_rates(prints, date(2025, 11, 6))
     assert curve["curve_date"].unique().to_list() == [date(2025, 11, 5)]
     assert curve["source"].to_list() == ["SOFR", "TREASURY_M6"]  # Y1 belongs to an older curve
     overnight, half_year = curve["zero_rate"]
     assert overnight == pytest.approx(365.0 * log(1.0 + 0.0391 / 360.0))
     assert half_year == pytest.approx(0.042251, abs=5e-7)  # 2 ln(1 + 0.0427/2)
     whole = prints.vstack(prints[-1:].with_columns(created=date(2025, 11, 4)))
-    newest_whole = translation.market_rates(whole, date(2025, 11, 6)).filter(tenor_years=0.5)
+    newest_whole = market_rates(whole, date(2025, 11, 6)).filter(tenor_years=0.5)
     assert newest_whole["curve_date"].item() == date(2025, 11, 4)
-    assert_frame_equal(translation.market_rates(prints.clear(), date(2025, 11, 6)), curve.clear())
+    assert_frame_equal(market_rates(prints.clear(), date(2025, 11, 6)), curve.clear())
