@@ -43,8 +43,11 @@ def _digest(frame: pl.DataFrame, table: Table) -> str:
         series = frame[column.name]
         if series.null_count() == series.len():
             continue
-        hasher.update(f"{_first_name(column)}:{column.dtype}:{series.len()}:".encode())
-        hasher.update(np.packbits(series.is_null().to_numpy()).tobytes())
+        nulls = series.null_count()
+        head = f"{_first_name(column)}:{column.dtype}:{series.len()}:{nulls}:"
+        hasher.update(head.encode())
+        if nulls:
+            hasher.update(np.packbits(series.is_null().to_numpy()).tobytes())
         hasher.update(_bytes(series))
     return hasher.hexdigest()
 
@@ -54,14 +57,16 @@ def _first_name(column: Column) -> str:
 
 
 def _bytes(series: pl.Series) -> bytes:
-    """Bytes of the values, little-endian, with nulls as zero or empty."""
-    if series.dtype == pl.String:
-        text = series.fill_null("")
-        lengths: bytes = text.str.len_bytes().to_numpy().astype("<u4").tobytes()
-        return lengths + "".join(text.to_list()).encode()
+    """Bytes of the values, little-endian, with nulls as NaN, zero or empty."""
     if series.dtype.is_float():
         # 0.0 is added because -0.0 + 0.0 = 0.0.
-        values = series.fill_null(0.0).to_numpy().astype("<f8") + 0.0
-        return np.where(np.isnan(values), np.nan, values).tobytes()
-    whole = series.to_physical().cast(pl.Int64).fill_null(0).to_numpy()
-    return whole.astype("<i8").tobytes()
+        values = series.to_numpy().astype("<f8") + 0.0
+        values[np.isnan(values)] = np.nan
+        return values.tobytes()
+    if series.dtype == pl.String:
+        text = series.fill_null("") if series.null_count() else series
+        lengths: bytes = text.str.len_bytes().to_numpy().astype("<u4").tobytes()
+        return lengths + "".join(text.to_list()).encode()
+    whole = series.to_physical().cast(pl.Int64)
+    whole = whole.fill_null(0) if whole.null_count() else whole
+    return whole.to_numpy().astype("<i8").tobytes()

@@ -10,7 +10,7 @@ hence at every instant a reader finds the old version or the new one.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import islice
@@ -25,7 +25,13 @@ from volsurf_resources.lake_errors import BadFile, HistoryPruned
 from volsurf_resources.lake_files import locked, put_in_place, strays, write_beside
 from volsurf_resources.lake_reading import Stored, collect, load, understood_footer
 from volsurf_resources.lake_sql import Parameters, run_query
-from volsurf_resources.provenance import Footer, Provenance, read_footer, utc_now
+from volsurf_resources.provenance import (
+    Footer,
+    Provenance,
+    columns_digest,
+    next_footer,
+    read_footer,
+)
 from volsurf_tables.catalogue import TABLES
 from volsurf_tables.table import Table
 
@@ -101,7 +107,8 @@ class Lake:
             if stored is not None:
                 same = [s for s, part in old_parts.items() if parts.get(s) == part]
                 new = _with_unchanged(new, stored.frame, contract, same)
-            footer = _footer(new, contract, parts, stored, provenance or Provenance())
+            previous = None if stored is None else stored.footer
+            footer = next_footer(new, contract, parts, previous, provenance or Provenance())
             hidden = write_beside(path, new, footer.metadata())
             if stored is not None:
                 lake_history.keep(path, stored.footer.known_at, self._kept(path))
@@ -250,6 +257,7 @@ class Lake:
                 stored.footer,
                 schema_version=contract.version,
                 parts=part_hashes(frame, contract),
+                columns=columns_digest(frame.schema),
             )
             put_in_place(write_beside(path, frame, footer.metadata()), path)
 
@@ -277,27 +285,3 @@ def _with_unchanged(
         return new
     changed = new.filter(~pl.col("symbol").is_in(same))
     return pl.concat([changed, stored.filter(pl.col("symbol").is_in(same))]).sort(contract.key)
-
-
-def _footer(
-    frame: pl.DataFrame,
-    contract: Table,
-    parts: Mapping[str, str],
-    stored: Stored | None,
-    provenance: Provenance,
-) -> Footer:
-    known_at = provenance.known_at or utc_now()
-    if known_at.tzinfo is None:
-        raise ValueError(f"known_at needs a time zone, was {known_at}")
-    if stored is not None:
-        # Versions of a date follow each other, whatever the clocks of their writers say.
-        known_at = max(known_at, stored.footer.known_at + timedelta(microseconds=1))
-    return Footer(
-        table=contract.name,
-        schema_version=contract.version,
-        rows=frame.height,
-        parts=parts,
-        known_at=known_at,
-        first_known_at=known_at if stored is None else stored.footer.first_known_at,
-        provenance=dataclasses.replace(provenance, known_at=known_at),
-    )

@@ -29,14 +29,14 @@ def write_beside(path: Path, frame: pl.DataFrame, metadata: dict[str, str]) -> P
     path.parent.mkdir(parents=True, exist_ok=True)
     hidden = path.with_name(f".{path.name}.tmp")
     frame.write_parquet(hidden, compression="zstd", metadata=metadata)
-    _sync(hidden)
+    sync(hidden)
     return hidden
 
 
 def put_in_place(hidden: Path, path: Path) -> None:
     """Make a hidden file the visible one, at once."""
     hidden.replace(path)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def strays(folder: Path) -> Iterator[tuple[Path, Path]]:
@@ -45,7 +45,8 @@ def strays(folder: Path) -> Iterator[tuple[Path, Path]]:
         yield hidden, hidden.with_name(hidden.name.removeprefix(".").removesuffix(".tmp"))
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Make a file, or the names in a folder, survive a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

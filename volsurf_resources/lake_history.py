@@ -8,6 +8,8 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+from volsurf_resources.lake_files import sync
+
 STAMP = "%Y%m%dT%H%M%S.%fZ"
 
 
@@ -25,7 +27,9 @@ def keep(path: Path, known_at: datetime, folder: Path) -> None:
     except OSError:
         hidden = kept.with_name(f".{kept.name}.tmp")
         shutil.copyfile(path, hidden)
+        sync(hidden)
         hidden.replace(kept)
+    sync(folder)
 
 
 def known_versions(folder: Path) -> list[tuple[datetime, Path]]:

@@ -66,7 +66,9 @@ def collect(
     """Return the rows of some files in one query; those of older versions are modernised."""
     today = [path for path, footer in versions if footer.schema_version == contract.version]
     older = [version for version in versions if version[1].schema_version < contract.version]
-    names = [contract.column(name).name for name in columns or contract.schema]
+    names = [
+        contract.column(name).name for name in (contract.schema if columns is None else columns)
+    ]
     rows = [pl.LazyFrame(schema=contract.schema)]
     if today:
         rows.append(
@@ -75,7 +77,7 @@ def collect(
     rows.extend(load(path, footer, contract).lazy() for path, footer in older)
     query = pl.concat(rows)
     if symbols is not None:
-        query = query.filter(pl.col("symbol").is_in(list(symbols)))
+        query = query.filter(pl.col(contract.column("symbol").name).is_in(list(symbols)))
     if snapshot is not None and "snapshot" in contract.schema:
         query = query.filter(pl.col("snapshot") == snapshot)
     if older:

@@ -6,12 +6,12 @@ Belongs here: the views' text and the guard that a query only looks. Not here: t
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from volsurf_resources.lake_reading import load
+from volsurf_resources.provenance import columns_digest
 from volsurf_tables.table import Table
 from volsurf_tables.views import VIEWS, create_views
 
@@ -51,10 +51,10 @@ def run_query(lake: "Lake", query: str, params: Parameters = None) -> pl.DataFra
 
 def rows_of(connection: "DuckDBPyConnection", lake: "Lake", table: Table) -> str:
     """Return the query for all rows of a table: today's files in place, older ones modernised."""
-    older, today = [table.schema.to_frame()], []
+    older, today, columns = [table.schema.to_frame()], [], columns_digest(table.schema)
     for path, footer in lake.versions(table.name):
         # DuckDB would cast all files to the types of the first, so each is looked at.
-        if footer.schema_version == table.version and _schema(path) == table.schema:
+        if footer.schema_version == table.version and footer.columns == columns:
             today.append(str(path))
         else:
             older.append(load(path, footer, table))
@@ -80,10 +80,6 @@ def damage_named(lake: "Lake", tables: Sequence[Table]) -> Iterator[None]:
             for path, footer in lake.versions(table.name):
                 load(path, footer, table)
         raise
-
-
-def _schema(path: Path) -> pl.Schema:
-    return pl.Schema(pl.read_parquet_schema(path))
 
 
 def _mentioned(lake: "Lake", query: str) -> list[Table]:

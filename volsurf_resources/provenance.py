@@ -5,15 +5,17 @@ Belongs here: the footer's words. Not here: where files lie and when they are re
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from hashlib import blake2b
 from pathlib import Path
 
 import polars as pl
 
 from volsurf_resources.content import combined_hash
 from volsurf_resources.lake_errors import BadFile
+from volsurf_tables.table import Table
 
 PREFIX = "volsurf."
 
@@ -36,7 +38,11 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footer:
-    """What a stored file says of itself. `parts` are the content hashes by symbol."""
+    """What a stored file says of itself.
+
+    `parts` are the content hashes by symbol, `columns` the digest of the columns that are really
+    in the file (`columns_digest`).
+    """
 
     table: str
     schema_version: int
@@ -45,6 +51,7 @@ class Footer:
     known_at: datetime
     first_known_at: datetime
     provenance: Provenance
+    columns: str
 
     @property
     def content_hash(self) -> str:
@@ -99,6 +106,7 @@ def _read_footer(path: Path, _inode: int, _mtime_ns: int, _size: int) -> Footer:
                 source=words[PREFIX + "source"],
                 upstream=json.loads(words[PREFIX + "upstream"]),
             ),
+            columns=columns_digest(pl.read_parquet_schema(path)),
         )
     except KeyError as error:
         raise BadFile(f"{path} was not written by the lake: it lacks {error}; move it") from None
@@ -106,14 +114,41 @@ def _read_footer(path: Path, _inode: int, _mtime_ns: int, _size: int) -> Footer:
         raise BadFile(damaged(path, error)) from error
 
 
+def columns_digest(schema: Mapping[str, pl.DataType]) -> str:
+    """Return a digest of names and types in order, equal only for the same columns."""
+    listed = "\n".join(f"{name}:{dtype}" for name, dtype in schema.items())
+    return blake2b(listed.encode(), digest_size=16).hexdigest()
+
+
 def damaged(path: Path, error: Exception) -> str:
     """Return the sentence about a file that cannot be read."""
     return f"{path} is damaged ({error}); run that date again to replace it"
 
 
-def utc_now() -> datetime:
-    """Return the time, as the lake stamps it."""
-    return datetime.now(UTC)
+def next_footer(
+    frame: pl.DataFrame,
+    contract: Table,
+    parts: Mapping[str, str],
+    previous: Footer | None,
+    provenance: Provenance,
+) -> Footer:
+    """Return the footer of a new version; `previous` is that of the version it replaces."""
+    known_at = provenance.known_at or datetime.now(UTC)
+    if known_at.tzinfo is None:
+        raise ValueError(f"known_at needs a time zone, was {known_at}")
+    if previous is not None:
+        # Versions of a date follow each other, whatever the clocks of their writers say.
+        known_at = max(known_at, previous.known_at + timedelta(microseconds=1))
+    return Footer(
+        table=contract.name,
+        schema_version=contract.version,
+        rows=frame.height,
+        parts=parts,
+        known_at=known_at,
+        first_known_at=known_at if previous is None else previous.first_known_at,
+        provenance=replace(provenance, known_at=known_at),
+        columns=columns_digest(frame.schema),
+    )
 
 
 def _plain(upstream: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:

@@ -1,5 +1,6 @@
 """Partitions are replaced whole or by symbol, read back exactly, and refuse what is not theirs."""
 
+import pickle
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -140,6 +141,8 @@ def test_reading_some_dates_symbols_and_columns(lake: Lake):
     assert frame["quote_date"].to_list() == [DAYS[1], DAYS[3]]
     with pytest.raises(KeyError, match="has no column 'clse'"):
         lake.read(BARS, columns=["clse"])
+    with pytest.raises(KeyError, match="market_rates has no column 'symbol'"):
+        lake.read("market_rates", symbols=["SPY"])
     with pytest.raises(KeyError, match="no table 'bars'"):
         lake.read("bars")
 
@@ -251,6 +254,10 @@ def test_a_foreign_file_is_not_taken_for_ours(lake: Lake):
     lake.path(BARS, date(2026, 1, 4)).rename(lake.path(QUOTES, DAY))
     with pytest.raises(BadFile, match="holds underlying_prices, not option_quotes"):
         lake.read(QUOTES)
+
+
+def test_a_lake_can_be_sent_to_another_process(lake: Lake):
+    assert pickle.loads(pickle.dumps(lake)) == lake
 
 
 def test_two_homes_are_two_lakes(tmp_path: Path):
