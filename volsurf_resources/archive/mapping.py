@@ -6,6 +6,7 @@ Not here: any vendor's words (those are the TOML files) and any reading of data.
 
 import tomllib
 from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -243,6 +244,7 @@ class Mapping(_Strict):
     """One archive's layout. Tables have names, so that another mapping can extend them.
 
     `own` names the tables (kind.name) that are not taken from the mappings that it `extends`.
+    `splits` states, by symbol and ex-date, the new shares per old that no file tells.
     """
 
     name: str
@@ -255,6 +257,7 @@ class Mapping(_Strict):
     dividends: dict[str, Dividends] = {}
     rates: dict[str, Curves] = {}
     index_levels: dict[str, Levels] = {}
+    splits: dict[str, dict[date, float]] = {}
 
     def tables(self) -> Iterator[tuple[str, FileTable]]:
         """Every table as (kind.name, table), in the order in which they are preferred."""

@@ -4,7 +4,7 @@ Belongs here: answering the protocol from files. Not here: how a file is read or
 """
 
 import json
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -97,19 +97,12 @@ class Archive:
         frame = bars(claims.of(Bars), "symbol", self.name, symbol)
         frame = _in_schema(frame, UNDERLYING_PRICES).filter(pl.col("quote_date") >= start)
         frame = pl.concat([frame, self._closes_of_chains(symbol, start, end, frame["quote_date"])])
-        paid = [rows_of(claim, symbol=symbol) for claim in claims.of(Dividends)]
-        amounts: dict[date, float] = {}
-        for rows in paid:
-            for day, amount in rows.drop_nulls().select("ex_date", "amount").iter_rows():
-                amounts.setdefault(day, amount)
-        dividend = pl.col("quote_date").replace_strict(
-            amounts, default=0.0, return_dtype=pl.Float64
-        )
+        splits = self.mapping.splits.get(symbol, {})
         return (
             frame.filter(pl.col("quote_date").is_between(start, end))
             .with_columns(
-                dividend=pl.coalesce("dividend", dividend),
-                split_ratio=pl.col("split_ratio").fill_null(1.0),
+                dividend=pl.coalesce("dividend", _by_date(self._dividends(symbol), 0.0)),
+                split_ratio=pl.coalesce("split_ratio", _by_date(splits, 1.0)),
             )
             .sort("quote_date")
         )
@@ -213,6 +206,14 @@ class Archive:
         )
         return f"mapping {self.name} looks for {globs} in {self.folder}"
 
+    def _dividends(self, symbol: str) -> dict[date, float]:
+        amounts: dict[date, float] = {}
+        for claim in self._looked_at().of(Dividends):
+            paid = rows_of(claim, symbol=symbol).drop_nulls(["ex_date", "amount"])
+            for day, amount in paid.select("ex_date", "amount").iter_rows():
+                amounts.setdefault(day, amount)
+        return amounts
+
     def _closes_of_chains(
         self, symbol: str, start: date, end: date, known: pl.Series
     ) -> pl.DataFrame:
@@ -264,6 +265,12 @@ def _stated_closes(
     stated = rows.select(day=day, price=price).filter(pl.col("day").is_in(days)).drop_nulls()
     first = stated.group_by("day").agg(pl.col("price").first()).sort("day")
     return list(claim.collected(first).iter_rows())
+
+
+def _by_date(values: Mapping[date, float], default: float) -> pl.Expr:
+    return pl.col("quote_date").replace_strict(
+        dict(values), default=default, return_dtype=pl.Float64
+    )
 
 
 def _in_schema(frame: pl.DataFrame, table: Table) -> pl.DataFrame:

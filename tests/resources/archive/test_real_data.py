@@ -80,6 +80,11 @@ def test_bars_reach_to_the_last_chain(real):
     assert paid["dividend"].to_list() == [1.278, 1.376, 1.428, 1.633]
 
 
+def test_the_split_of_apple_is_marked(real):
+    bars = real.underlying("AAPL", date(2014, 6, 6), date(2014, 6, 9))
+    assert bars.select("close", "split_ratio").rows() == [(645.57, 1.0), (93.7, 7.0)]
+
+
 def test_curves_of_both_eras(real):
     then, now = real.rates(date(2019, 5, 1)), real.rates(date(2026, 7, 24))
     assert set(then["source"]) == {"treasury"}

@@ -45,6 +45,7 @@ SPY,2024-03-15,,,498.0,best
 SPY,2024-03-18,1,1,1,unknown
 KO,2024-03-15,,,58.5,second
 """
+SPLITS = "[splits]\nSPY = { 2024-03-15 = 2 }\n"
 DIVIDENDS = "symbol,ex,cash\nSPY,2024-03-15,1.595\nKO,2024-03-15,0.485\n"
 
 
@@ -62,6 +63,11 @@ def test_bars_keep_one_source_per_date_and_carry_dividends(archive):
     ]
     assert source.underlying("SPY", MARCH[0], date(2024, 3, 14)).height == 1
     assert source.underlying("QQQ", *MARCH).is_empty()
+
+
+def test_splits_that_no_file_tells_are_stated_by_the_mapping(archive):
+    source = archive({"volsurf.toml": SPLITS + MAPPING, "bars.csv": BARS})
+    assert source.underlying("SPY", *MARCH)["split_ratio"].to_list() == [1.0, 2.0]
 
 
 def test_adjusted_closes_serve_only_symbols_without_any_other_and_say_so(archive):
