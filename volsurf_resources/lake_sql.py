@@ -51,19 +51,20 @@ def run_query(lake: "Lake", query: str, params: Parameters = None) -> pl.DataFra
 
 def rows_of(connection: "DuckDBPyConnection", lake: "Lake", table: Table) -> str:
     """Return the query for all rows of a table: today's files in place, older ones modernised."""
-    older, today, columns = [table.schema.to_frame()], [], columns_digest(table.schema)
+    older, today, columns = [], [], columns_digest(table.schema)
     for path, footer in lake.versions(table.name):
         # DuckDB would cast all files to the types of the first, so each is looked at.
         if footer.schema_version == table.version and footer.columns == columns:
-            today.append(str(path))
+            today.append("'" + str(path).replace("'", "''") + "'")
         else:
             older.append(load(path, footer, table))
-    connection.register(f"older_{table.name}", pl.concat(older))
-    query = f"SELECT * FROM older_{table.name}"
+    queries = []
     if today:
-        files = ", ".join("'" + name.replace("'", "''") + "'" for name in today)
-        query += f" UNION ALL BY NAME FROM read_parquet([{files}], hive_partitioning = false)"
-    return query
+        queries.append(f"FROM read_parquet([{', '.join(today)}], hive_partitioning = false)")
+    if older or not today:
+        connection.register(f"older_{table.name}", pl.concat([table.schema.to_frame(), *older]))
+        queries.append(f"FROM older_{table.name}")
+    return " UNION ALL BY NAME ".join(queries)
 
 
 @contextmanager
