@@ -101,6 +101,6 @@ def black_greeks(
     shape, columns = float_columns(
         forward, strike, tte, implied_vol, discount_factor, payoff_sign(is_call)
     )
-    fields = [np.empty(columns[0].size) for _ in BlackGreeks._fields]
+    fields = np.empty((len(BlackGreeks._fields), columns[0].size))
     _fill(*columns, *fields)
     return BlackGreeks(*(field.reshape(shape) for field in fields))
