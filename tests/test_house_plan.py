@@ -75,7 +75,7 @@ def test_every_module_opens_with_what_belongs_in_it(room):
 def test_only_settings_read_the_environment(room):
     for module in modules_of(room):
         text = module.read_text()
-            reads = "os.environ" in text or "getenv" in text
+        reads = "os.environ" in text or "getenv" in text
         assert not reads or module.name in MAY_READ, module
 
 
