@@ -41,9 +41,9 @@ def draws(n: int, seed: int = 1) -> Draws:
     )
 
 
-def run(market: MarketLaw = MARKET, n: int = SESSIONS, dividends=None) -> Path:
-    cash = np.zeros((n, len(FUNDS))) if dividends is None else dividends
-    return simulate(market, FUNDS, draws(n), np.full(n, 0.03), cash)
+def run(market: MarketLaw = MARKET, n: int = SESSIONS, ex_dates=(), funds=FUNDS) -> Path:
+    is_ex_date = np.isin(np.arange(n), ex_dates)
+    return simulate(market, funds, draws(n), np.full(n, 0.03), is_ex_date)
 
 
 def test_bars_hold_open_close_and_quote():
@@ -98,14 +98,17 @@ def test_regimes_last_and_all_occur():
     assert (np.diff(regime) != 0).mean() < 0.03
 
 
-def test_a_dividend_lowers_the_open_by_its_amount():
-    cash = np.zeros((50, len(FUNDS)))
-    cash[20, 0] = 2.0
-    without, paid = run(n=50), run(n=50, dividends=cash)
-    np.testing.assert_array_equal(without.close[:20], paid.close[:20])
+def test_a_dividend_lowers_the_open_and_is_known_a_quarter_before():
+    funds = (replace(FUNDS[0], dividend_yield=0.08), FUNDS[1])
+    without, path = run(n=50, funds=funds), run(n=50, ex_dates=(20, 40), funds=funds)
+    np.testing.assert_array_equal(without.close[:20], path.close[:20])
+    np.testing.assert_array_equal(without.close[:, 1], path.close[:, 1])
+    assert (path.next_dividend[:20, 0] == 2.0).all()
+    np.testing.assert_array_equal(np.flatnonzero(path.dividend[:, 0]), [20, 40])
     before = without.close[19, 0]
-    assert paid.open[20, 0] == pytest.approx(without.open[20, 0] * (before - 2.0) / before)
-    np.testing.assert_array_equal(without.close[:, 1], paid.close[:, 1])
+    assert path.open[20, 0] == pytest.approx(without.open[20, 0] * (before - 2.0) / before)
+    assert path.next_dividend[20, 0] == pytest.approx(0.02 * path.open[20, 0], abs=0.005)
+    assert path.dividend[40, 0] == path.next_dividend[39, 0]
 
 
 @pytest.mark.parametrize("level", MARKET.regime_variance)

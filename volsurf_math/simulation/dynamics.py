@@ -6,17 +6,20 @@ fund's variance and sets the intensity of the common jumps:
 .. math::
     dm = \gamma (\bar m_{regime} - m)\,dt, \qquad
     dv = \kappa (c\,m - v)\,dt + \sigma\sqrt{c\,v}\,dW, \qquad
-    d\ln S = (r + \pi - v/2 - \lambda\,\bar J)\,dt + \sqrt v\,dB + \sqrt c\,J\,dN ,
+    d\ln S = (r + c\,\pi - v/2 - \lambda\,\bar J)\,dt + \sqrt v\,dB + \sqrt c\,J\,dN ,
 
 with :math:`\lambda = \ell m`, :math:`J \sim N(\mu, \delta^2)`, :math:`dB\,dW = \rho\,dt`; a fund of
 scale :math:`c` has :math:`c` times the variance. Time runs in sessions of 1/252 year, of which the
-night takes a share. Prices are set under another law: mean reversion is slower around a
-higher mean (:math:`\kappa_Q\theta_Q = \kappa\theta`), jumps are more frequent and worse. That
-difference is the variance risk premium. Not here: dates and calendars.
+night takes a share. On an ex-date the price opens lower by a dividend that was fixed, in whole
+cents, as a yield on the open of the ex-date before.
+
+Prices are set under another law: variance reverts slower to a higher mean
+(:math:`\kappa_Q\theta_Q = \kappa\theta`), jumps are more frequent and worse. That difference is
+the variance risk premium. Not here: dates and calendars.
 """
 
 from dataclasses import dataclass, field
-from math import exp, log, sqrt
+from math import exp, floor, log, sqrt
 
 import numpy as np
 from numba import njit
@@ -71,9 +74,13 @@ class MarketLaw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FundLaw:
-    """One fund: first price, variance as a multiple of the market's, loadings on its shocks."""
+    """One fund: first price, variance as a multiple of the market's, loadings on its shocks.
+
+    Its quarterly dividend is a quarter of `dividend_yield`.
+    """
 
     spot: float
+    dividend_yield: float = 0.0
     scale: float = 1.0
     return_loading: float = 1.0
     variance_loading: float = 1.0
@@ -98,6 +105,7 @@ class Draws:
 class Path:
     """What happened: arrays (n, m) per session and fund; `regime`, `long_run_variance` (n,).
 
+    `dividend` is what was paid before the open, `next_dividend` what is known to come.
     `variance` is v at the quote and `quote_spot` the price then; `integrated_variance` and
     `squared_returns` (intraday and overnight, dividends aside) are sums over the session.
     """
@@ -111,6 +119,8 @@ class Path:
     variance_ohlc: FloatArray
     integrated_variance: FloatArray
     squared_returns: FloatArray
+    dividend: FloatArray
+    next_dividend: FloatArray
     regime: NDArray[np.int8]
     long_run_variance: FloatArray
 
@@ -137,7 +147,7 @@ def simulate(
     funds: tuple[FundLaw, ...],
     draws: Draws,
     short_rate: FloatArray,
-    dividends: FloatArray,
+    is_ex_date: NDArray[np.bool_],
 ) -> Path:
     """Run the world over n sessions.
 
@@ -147,11 +157,11 @@ def simulate(
         Its first axes give n and the number of funds m.
     short_rate
         (n,), continuous.
-    dividends
-        (n, m), USD paid to holders of the night before the session.
+    is_ex_date
+        (n,), whether the funds pay before the session.
     """
-    n, m = dividends.shape
-    out = np.empty((12, n, m))
+    n, m = is_ex_date.size, len(funds)
+    out = np.empty((14, n, m))
     regime, slow = np.empty(n, dtype=np.int8), np.empty(n)
     scale = np.array([fund.scale for fund in funds])
     _walk(
@@ -164,13 +174,14 @@ def simulate(
         scale,
         np.array([fund.return_loading for fund in funds]),
         np.array([fund.variance_loading for fund in funds]),
+        np.array([fund.dividend_yield for fund in funds]),
         draws.normals,
         draws.uniforms,
         draws.jump_uniforms,
         draws.jump_normals,
         draws.regime_uniforms,
         short_rate,
-        dividends,
+        is_ex_date,
         out,
         regime,
         slow,
@@ -185,6 +196,8 @@ def simulate(
         variance_ohlc=np.ascontiguousarray(np.moveaxis(out[6:10], 0, -1)),
         integrated_variance=out[10],
         squared_returns=out[11],
+        dividend=out[12],
+        next_dividend=out[13],
         regime=regime,
         long_run_variance=slow,
     )
@@ -207,13 +220,14 @@ def _walk(
     scale,
     return_loading,
     variance_loading,
+    dividend_yield,
     normals,
     uniforms,
     jump_uniforms,
     jump_normals,
     regime_uniforms,
     short_rate,
-    dividends,
+    is_ex_date,
     out,
     regime,
     slow,
@@ -222,10 +236,11 @@ def _walk(
     gamma, kappa, sigma, rho = pulls
     per_variance, jump_mean, jump_sd = jump_law
     premium, night_share, lowest = rest
-    n, m = dividends.shape
+    n, m = short_rate.size, spot.size
     state, level = 1, regime_variance[1]
     variance = scale * level
     price = spot.copy()
+    cash = np.floor(25.0 * dividend_yield * spot + 0.5) / 100.0
     across = sqrt(1.0 - rho * rho)
     for t in range(n):
         state = np.searchsorted(regime_cumulative[state], regime_uniforms[t])
@@ -237,7 +252,8 @@ def _walk(
             mean, sd = jump_mean * root_c, jump_sd * root_c
             compensator = intensity * (exp(mean + 0.5 * sd * sd) - 1.0)
             b, g = return_loading[j], variance_loading[j]
-            x, v = log(price[j] - dividends[t, j]), variance[j]
+            paid = cash[j] if is_ex_date[t] else 0.0
+            x, v = log(price[j] - paid), variance[j]
             integral, squares = 0.0, 0.0
             for i in range(STEPS):
                 night = i == 0
@@ -248,7 +264,7 @@ def _walk(
                 jump = 0.0
                 if jump_uniforms[t, i] < intensity * dt:
                     jump = mean + sd * jump_normals[t, i]
-                drift = short_rate[t] + premium - 0.5 * v - compensator
+                drift = short_rate[t] + scale[j] * premium - 0.5 * v - compensator
                 before, after = x, x + drift * dt + sqrt(v * dt) * z
                 x = after + jump
                 integral += v * dt
@@ -272,3 +288,6 @@ def _walk(
             for c in range(5):
                 out[c, t, j] = exp(out[c, t, j])
             price[j], variance[j] = out[3, t, j], v
+            if is_ex_date[t]:
+                cash[j] = floor(25.0 * dividend_yield[j] * out[0, t, j] + 0.5) / 100.0
+            out[12, t, j], out[13, t, j] = paid, cash[j]

@@ -38,7 +38,7 @@ def fund_bars(world: World, seed: int, symbol: str, days: Sequence[date]) -> pl.
                 "snapshot": "EOD",
                 **bar,
                 "volume": float(np.floor(SHARES[symbol] * calm**0.5 * np.exp(0.2 * noise))),
-                "dividend": world.dividends[symbol].get(day, 0.0),
+                "dividend": float(world.path.dividend[i, j]),
                 "split_ratio": 1.0,
                 "data_source": SOURCE,
             }

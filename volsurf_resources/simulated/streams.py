@@ -18,12 +18,11 @@ class Purpose(IntEnum):
     JUMP_SIZES = 4
     REGIMES = 5
     RATES = 6
-    DIVIDENDS = 7
-    SHARE_VOLUME = 8
-    QUOTES = 9
-    ACTIVITY = 10
-    INTEREST = 11
-    DIRT = 12
+    SHARE_VOLUME = 7
+    QUOTES = 8
+    ACTIVITY = 9
+    INTEREST = 10
+    DIRT = 11
 
 
 def stream(

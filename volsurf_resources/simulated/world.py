@@ -34,12 +34,14 @@ FIRST_YEAR = 2015
 REGIMES = ("calm", "normal", "stressed")
 MARKET = MarketLaw()
 FUNDS = {
-    "SPY": FundLaw(spot=205.0),
-    "QQQ": FundLaw(spot=103.0, scale=1.5, return_loading=0.92, variance_loading=0.9),
-    "IWM": FundLaw(spot=119.0, scale=1.7, return_loading=0.85, variance_loading=0.85),
+    "SPY": FundLaw(spot=205.0, dividend_yield=0.018),
+    "QQQ": FundLaw(
+        spot=103.0, dividend_yield=0.01, scale=1.5, return_loading=0.92, variance_loading=0.9
+    ),
+    "IWM": FundLaw(
+        spot=119.0, dividend_yield=0.014, scale=1.7, return_loading=0.85, variance_loading=0.85
+    ),
 }
-FIRST_DIVIDENDS = {"SPY": 0.93, "QQQ": 0.26, "IWM": 0.41}  # USD a quarter
-DIVIDEND_GROWTH, DIVIDEND_NOISE = 0.055, 0.04
 QUARTER_MONTHS = (3, 6, 9, 12)
 
 TENORS = np.array([1 / 12, 2 / 12, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0])
@@ -55,7 +57,6 @@ class World:
     index: Mapping[date, int]
     path: Path
     zero_rates: FloatArray  # (sessions, TENORS)
-    dividends: Mapping[str, Mapping[date, float]]  # by ex-date, beyond the last session too
 
     def column(self, symbol: str) -> int:
         """Return the position of a fund in the arrays of the path."""
@@ -80,8 +81,13 @@ class World:
         return np.asarray(np.interp(tte, TENORS, self.zero_rates[self.index[day]]))
 
     def coming_dividends(self, symbol: str, day: date, until: date) -> list[tuple[date, float]]:
-        """Return (ex-date, amount) after `day`, up to and including `until`."""
-        return [(ex, cash) for ex, cash in self.dividends[symbol].items() if day < ex <= until]
+        """Return (ex-date, amount) after `day`, up to and including `until`.
+
+        The next amount is known; the market takes those after it for the same.
+        """
+        cash = float(self.path.next_dividend[self.index[day], self.column(symbol)])
+        coming = (ex for year in range(day.year, until.year + 1) for ex in _ex_dates(year))
+        return [(ex, cash) for ex in coming if day < ex <= until]
 
 
 @lru_cache(maxsize=4)
@@ -91,8 +97,7 @@ def make_world(seed: int, last_year: int) -> World:
     counts = [len(sessions(date(year, 1, 1), date(year, 12, 31))) for year in years]
     days = tuple(sessions(date(FIRST_YEAR, 1, 1), date(last_year, 12, 31)))
     rates = _zero_rates(_normals(seed, Purpose.RATES, counts, (2,)))
-    paid = {symbol: _dividends(seed, symbol, last_year + 4) for symbol in FUNDS}
-    cash = np.array([[paid[symbol].get(day, 0.0) for symbol in FUNDS] for day in days])
+    ex_dates = {day for year in years for day in _ex_dates(year)}
     draws = Draws(
         normals=_normals(seed, Purpose.RETURNS, counts, (STEPS, len(FUNDS), NORMALS)),
         uniforms=_uniforms(seed, Purpose.EXTREMES, counts, (STEPS, len(FUNDS), UNIFORMS)),
@@ -100,12 +105,12 @@ def make_world(seed: int, last_year: int) -> World:
         jump_normals=_normals(seed, Purpose.JUMP_SIZES, counts, (STEPS,)),
         regime_uniforms=_uniforms(seed, Purpose.REGIMES, counts, ()),
     )
+    is_ex_date = np.array([day in ex_dates for day in days])
     return World(
         days=days,
         index={day: i for i, day in enumerate(days)},
-        path=simulate(MARKET, tuple(FUNDS.values()), draws, rates[:, 0], cash),
+        path=simulate(MARKET, tuple(FUNDS.values()), draws, rates[:, 0], is_ex_date),
         zero_rates=rates,
-        dividends=paid,
     )
 
 
@@ -142,13 +147,7 @@ def _zero_rates(shocks: FloatArray) -> FloatArray:
     return ends[:, 1:] + (ends[:, :1] - ends[:, 1:]) * bend
 
 
-def _dividends(seed: int, symbol: str, last_year: int) -> dict[date, float]:
-    """Quarterly cash by ex-date, known in advance: it grows steadily, with a little noise."""
-    paid = {}
-    for year in range(FIRST_YEAR, last_year + 1):
-        noise = stream(seed, Purpose.DIVIDENDS, symbol, year).standard_normal(len(QUARTER_MONTHS))
-        for month, z in zip(QUARTER_MONTHS, noise, strict=True):
-            growth = (1.0 + DIVIDEND_GROWTH) ** (year - FIRST_YEAR + month / 12.0)
-            cash = FIRST_DIVIDENDS[symbol] * growth * np.exp(DIVIDEND_NOISE * z)
-            paid[last_trading_day(third_friday(year, month))] = round(float(cash), 2)
-    return paid
+@lru_cache(maxsize=64)
+def _ex_dates(year: int) -> tuple[date, ...]:
+    """Third Fridays of the quarters' last months."""
+    return tuple(last_trading_day(third_friday(year, month)) for month in QUARTER_MONTHS)
