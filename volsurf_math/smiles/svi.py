@@ -137,9 +137,8 @@ class RawSvi:
     def from_jump_wings(cls, wings: JumpWings) -> "RawSvi":
         """Inverse of `to_jump_wings`.
 
-        At m = 0 the five wings hold four facts (v determines v_tilde up to a factor) and sigma
-        comes from v - v_tilde alone. Wings whose minimum is at the money and whose rho is zero
-        do not determine sigma at all, and raise.
+        The level of sigma comes from v - v_tilde, at m = 0 by a formula of its own. Wings whose
+        minimum lies at the money (v = v_tilde) leave sigma open, and raise.
         """
         root = math.sqrt(wings.v * wings.tte)
         b = 0.5 * root * (wings.c + wings.p)
@@ -306,7 +305,7 @@ def fit_slices(
         raise ValueError(f"loss_scale needs to be positive, was {loss_scale}")
     n = offsets.size - 1
     parameters, covariance = np.full((n, 5), np.nan), np.full((n, 5, 5), np.nan)
-    status, value = np.empty(n, np.int64), np.full((n, 3), np.nan)
+    status, value = np.empty(n, np.int64), np.full((n, 4), np.nan)
     count = np.zeros((n, 4), np.int64)
     bounds = _NO_FLOOR if floor is None else np.array([*astuple(floor), -np.inf, np.inf])
     is_guarded = is_guarded or is_calendar_free or floor is not None
@@ -318,7 +317,7 @@ def fit_slices(
         parameters=parameters,
         covariance=covariance,
         status=status,
-        rmse=_rmse(k, w, weight, offsets, parameters),
+        rmse=value[:, 3],
         cost=value[:, 0],
         free_cost=value[:, 1],
         min_durrleman_g=value[:, 2],
@@ -327,21 +326,3 @@ def fit_slices(
         n_evaluations=count[:, 1],
         start=count[:, 2],
     )
-
-
-def _rmse(
-    k: FloatArray, w: FloatArray, weight: FloatArray, offsets: IntArray, parameters: FloatArray
-) -> FloatArray:
-    """Weighted root mean square of model minus quote per slice, in total variance."""
-    a, b, rho, m, sigma = np.repeat(parameters, np.diff(offsets), axis=0).T
-    rows = slice(offsets[0], offsets[-1])
-    k, w, weight = k[rows], w[rows], weight[rows]
-    x = k - m
-    error = a + b * (rho * x + np.hypot(x, sigma)) - w
-    is_used = np.isfinite(k) & (w > 0.0) & np.isfinite(w) & (weight > 0.0) & np.isfinite(weight)
-    part = np.where(is_used, weight, 0.0)
-    square = np.where(is_used, part * error**2, 0.0)
-    edges = np.repeat(np.arange(offsets.size - 1), np.diff(offsets))
-    total = np.bincount(edges, square, offsets.size - 1)
-    norm = np.bincount(edges, part, offsets.size - 1)
-    return np.sqrt(np.divide(total, norm, out=np.full(norm.size, np.nan), where=norm > 0.0))

@@ -181,7 +181,7 @@ def _usable(k, w, weight):
 def fit_slice(k, w, weight, loss, loss_scale, is_guarded, floor, min_points, p, cov, value, count):
     """Fit one slice: p and `cov` get the smile, `value` and `count` its diagnostics.
 
-    value = (cost, unconstrained cost, min g); count = (points, evaluations, start, repair).
+    value = (cost, unconstrained cost, min g, rmse); count = (points, evaluations, start, repair).
     Returns the status.
     """
     keep = _usable(k, w, weight)
@@ -210,6 +210,7 @@ def fit_slice(k, w, weight, loss, loss_scale, is_guarded, floor, min_points, p, 
     _covariance(k, w, robust, p, cov)
     a, b, rho, m, sigma = raw(p)
     value[2], _ = min_g(a, b, rho, m, sigma, 0.02)
+    value[3] = math.sqrt(_reweigh(k, w, weight, p, 0, 1.0, robust) / weight.sum())
     return NOT_REPAIRED if count[3] == FAILED else CONVERGED
 
 

@@ -36,7 +36,7 @@ _GOLDEN = 0.6180339887498949
 _SMALLEST_LEVEL = 1e-8  # of total variance, relative to b sigma: below it a smile touches zero
 
 NEAR = 0.1  # conditions closer than this to breaking are watched during a repair
-MAX_EVALUATIONS = 100  # of a repair, per start
+MAX_EVALUATIONS = 250  # of a repair, per start
 GOOD_ENOUGH = 1.02  # times the unconstrained cost: no further start is tried
 _MARGIN = 1e-7  # asked of every condition, so that rounding does not break it
 _MOST = 24  # conditions at once
