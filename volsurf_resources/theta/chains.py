@@ -22,43 +22,49 @@ log = logging.getLogger("volsurf.theta")
 
 
 async def end_of_day(asker: Asker, symbol: str, days: Sequence[date]) -> pl.DataFrame:
-    """Return the chains of some sessions, in order, as the day's report holds them.
-
-    With greeks comes the vendor's own underlying price; without, it is the session's close.
-    """
-    if asker.tier >= endpoints.OPTION_GREEKS_EOD.tier:
-        each = [_options(asker, endpoints.OPTION_GREEKS_EOD, symbol, [day]) for day in days]
-        *parts, interest = await together(*each, _open_interest(asker, symbol, days))
-        quotes, underlying = translation.greeks_quotes(pl.concat(parts)), None
-    else:
-        rows, interest, closes = await together(
-            _options(asker, endpoints.OPTION_EOD, symbol, days),
-            _open_interest(asker, symbol, days),
-            _if_allowed(asker, _bars_of(symbol, days[0], days[-1])),
-        )
-        quotes = translation.eod_quotes(rows)
-        underlying = translation.underlying_at_close(closes)
+    """Return the chains of some sessions, in order, as the day's report holds them."""
+    quotes, interest = await together(
+        _reported_quotes(asker, symbol, days), _open_interest(asker, symbol, days)
+    )
     asked = quotes.filter(pl.col("quote_date").is_in(list(days)))
     return translation.chain(
-        asked, translation.open_interest(interest), underlying, symbol, translation.EOD
+        asked, translation.open_interest(interest), symbol, translation.END_OF_DAY
     )
 
 
 async def snapshot(asker: Asker, symbol: str, day: date, at: datetime) -> pl.DataFrame:
     """Return the chain of one session with every quote, and the underlying, as of one instant."""
     extra = {"time_of_day": f"{at.astimezone(NEW_YORK):%H:%M:%S}.000"}
-    spot = endpoints.INDEX_PRICE_AT if is_index(symbol) else endpoints.STOCK_QUOTE_AT
-    rows, interest, underlying = await together(
+    endpoint = endpoints.INDEX_PRICE_AT if is_index(symbol) else endpoints.STOCK_QUOTE_AT
+    spot = Question(endpoint=endpoint, symbol=symbol, start=day, end=day, extra=extra)
+    rows, interest, spots = await together(
         _options(asker, endpoints.OPTION_QUOTE_AT, symbol, [day], extra),
         _open_interest(asker, symbol, [day]),
-        _if_allowed(asker, Question(endpoint=spot, symbol=symbol, start=day, end=day, extra=extra)),
+        _if_allowed(asker, spot),
     )
-    return translation.chain(
-        translation.quotes_at(rows),
-        translation.open_interest(interest),
-        translation.underlying_at(underlying),
-        symbol,
-        f"{at:%H%M}",
+    quotes = translation.with_underlying(
+        translation.quotes_at(rows), translation.underlying_at(spots)
+    )
+    return translation.chain(quotes, translation.open_interest(interest), symbol, f"{at:%H%M}")
+
+
+async def _reported_quotes(asker: Asker, symbol: str, days: Sequence[date]) -> pl.DataFrame:
+    """Return quotes with the vendor's greeks and underlying, or else with the session's close.
+
+    The history of greeks may start later than that of quotes.
+    """
+    if asker.tier >= endpoints.OPTION_GREEKS_EOD.tier:
+        each = (_options(asker, endpoints.OPTION_GREEKS_EOD, symbol, [day]) for day in days)
+        try:
+            return translation.greeks_quotes(pl.concat(await together(*each)))
+        except NotAllowed as refusal:
+            log.warning("chain of %s without greeks: %s", symbol, refusal)
+    rows, closes = await together(
+        _options(asker, endpoints.OPTION_EOD, symbol, days),
+        _if_allowed(asker, _bars_of(symbol, days[0], days[-1])),
+    )
+    return translation.with_underlying(
+        translation.eod_quotes(rows), translation.underlying_at_close(closes)
     )
 
 

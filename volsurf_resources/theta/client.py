@@ -99,6 +99,7 @@ class ThetaClient:
         except httpx.HTTPError as failure:
             reaction = reaction_to("refused")
             raise reaction.error(f"{self._url}{STATUS_PATH}: {reaction.advice}") from failure
+        log.info("GET %s%s status=%d", self._url, STATUS_PATH, answer.status_code)
         return answer.text.strip()
 
     async def get(

@@ -10,7 +10,7 @@ from datetime import date
 import polars as pl
 
 from volsurf_resources.rates import par_to_zero, sofr_to_continuous
-from volsurf_resources.theta.translation import DAYS_PER_YEAR, EOD, in_schema
+from volsurf_resources.theta.translation import DAYS_PER_YEAR, END_OF_DAY, in_schema
 from volsurf_tables.market import MARKET_RATES
 
 SOFR = "SOFR"
@@ -45,6 +45,6 @@ def market_rates(prints: pl.DataFrame, session: date) -> pl.DataFrame:
         rows += [(tenor, zero, series_of[tenor], newest) for tenor, zero in zeros.items()]
     names = ["tenor_years", "zero_rate", "source", "curve_date"]
     curve = pl.DataFrame(rows, schema=names, orient="row").with_columns(
-        pl.lit(session).alias("quote_date"), pl.lit(EOD).alias("snapshot")
+        pl.lit(session).alias("quote_date"), pl.lit(END_OF_DAY).alias("snapshot")
     )
     return in_schema(curve, MARKET_RATES)

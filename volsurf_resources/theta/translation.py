@@ -30,7 +30,7 @@ from volsurf_tables.market import (
 from volsurf_tables.table import Table
 
 SOURCE = "theta"
-EOD = "EOD"
+END_OF_DAY = "EOD"
 DAYS_PER_YEAR = 365.0
 NEW_YORK = "America/New_York"
 
@@ -107,14 +107,19 @@ def underlying_at(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def with_underlying(quotes: pl.DataFrame, underlying: pl.DataFrame) -> pl.DataFrame:
+    """Add the session's underlying to its quotes; null where there is none."""
+    last = underlying.unique("quote_date", keep="last")
+    return quotes.join(last, on="quote_date", how="left", maintain_order="left")
+
+
 def chain(
     quotes: pl.DataFrame,
     interest: pl.DataFrame,
-    underlying: pl.DataFrame | None,
     symbol: str,
     snapshot: str,
 ) -> pl.DataFrame:
-    """Put together quotes, open interest and underlying in the schema of `raw_options_chains`.
+    """Put together quotes and open interest in the schema of `raw_options_chains`.
 
     Zero open interest is filled in only where the root had an answer for that session: the vendor
     leaves out contracts without any.
@@ -130,9 +135,6 @@ def chain(
         .alias("open_interest"),
         pl.col("told").alias("open_interest_date"),
     )
-    if underlying is not None:
-        last = underlying.unique("quote_date", keep="last")
-        rows = rows.join(last, on="quote_date", how="left", maintain_order="left")
     rows = rows.join(_listing(rows, symbol), on=["root", "expiration_date"], how="left")
     names = rows.select("root", "expiration_date", "option_type", "strike").iter_rows()
     rows = rows.with_columns(
@@ -190,7 +192,7 @@ def _bars(bars: pl.DataFrame) -> pl.DataFrame:
             pl.col("created").dt.date().alias("quote_date"),
             *(_traded(name) for name in ("open", "high", "low", "close")),
             pl.col("volume"),
-            pl.lit(EOD).alias("snapshot"),
+            pl.lit(END_OF_DAY).alias("snapshot"),
             pl.lit(SOURCE).alias("data_source"),
         )
         .unique("quote_date", keep="last")

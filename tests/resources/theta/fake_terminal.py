@@ -1,7 +1,8 @@
 """A Theta Terminal on loopback that speaks version 3's wire format over real HTTP.
 
 It serves a small market of its own (`market.py`) under the vendor's rules (365 days, one day of
-greeks, no `*` for today, tiers, 472 for nothing), or, for a path, whatever a test has scripted.
+greeks, no `*` for today, tiers, 472 for nothing), or, for a path, whatever a test has scripted. To try the
+platform against it: `python -m tests.resources.theta.fake_terminal`, then VOLSURF_SOURCE=theta.
 """
 
 import threading
@@ -45,7 +46,9 @@ class _Server(ThreadingHTTPServer):
 class FakeTerminal:
     """Use as a context manager; `url` is where it listens, `calls` what it was asked."""
 
-    def __init__(self, *, today: date | None = None, tier: str = "pro", hold_s: float = 0.0):
+    def __init__(
+        self, *, today: date | None = None, tier: str = "pro", hold_s: float = 0.0, port: int = 0
+    ):
         self.market = market.Market(today=today, tier=tier)
         self.hold_s = hold_s
         self.calls: list[Call] = []
@@ -53,7 +56,7 @@ class FakeTerminal:
         self._running = 0
         self._lock = threading.Lock()
         self._scripts: dict[str, deque[Answer]] = defaultdict(deque)
-        self._server = _Server(("127.0.0.1", 0), self._handler())
+        self._server = _Server(("127.0.0.1", port), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
     def __enter__(self) -> "FakeTerminal":
@@ -131,3 +134,8 @@ class FakeTerminal:
                 """Stay silent."""
 
         return Handler
+
+
+if __name__ == "__main__":
+    with FakeTerminal(port=25503):
+        threading.Event().wait()

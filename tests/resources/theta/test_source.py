@@ -229,6 +229,19 @@ def test_a_chain_stands_without_an_underlying_that_the_account_may_not_read(capl
     assert caplog.text.count("without its underlying") == 2
 
 
+def test_a_chain_stands_without_greeks_where_their_history_starts_later(caplog):
+    with (
+        FakeTerminal(today=TODAY, tier="standard") as terminal,
+        theta_of(terminal, "standard") as theta,
+    ):
+        terminal.script(GREEKS, Answer(status=403, body="greeks of SPY start in 2017"))
+        chain = theta.chain("SPY", date(2016, 11, 14))
+    assert chain.height == 130
+    assert chain["vendor_iv"].null_count() == 130
+    assert chain["underlying_price"].null_count() == 0
+    assert "without greeks" in caplog.text
+
+
 def test_a_batched_chain_equals_the_single_one(theta):
     batched = dict(theta.chains("SPX", date(2024, 11, 11), SESSION))
     assert batched[SESSION].equals(theta.chain("SPX", SESSION))

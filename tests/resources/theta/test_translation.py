@@ -112,9 +112,9 @@ def test_open_interest_describes_the_session_before_its_message():
 def test_absent_open_interest_is_zero_only_where_the_root_had_an_answer():
     quotes = translation.eod_quotes(read(OPTION_EOD, OPTION_EOD_SAMPLE))
     told = translation.open_interest(read(OPTION_OPEN_INTEREST, OPEN_INTEREST_SAMPLE))
-    beside = translation.chain(quotes, told, None, "AAPL", "EOD").row(0, named=True)
+    beside = translation.chain(quotes, told, "AAPL", "EOD").row(0, named=True)
     assert (beside["open_interest"], beside["open_interest_date"]) == (0.0, date(2024, 11, 1))
-    alone = translation.chain(quotes, told.clear(), None, "AAPL", "EOD").row(0, named=True)
+    alone = translation.chain(quotes, told.clear(), "AAPL", "EOD").row(0, named=True)
     assert (alone["open_interest"], alone["open_interest_date"]) == (None, None)
 
 
@@ -122,7 +122,7 @@ def test_a_chain_carries_identity_and_listing():
     quotes = translation.eod_quotes(read(OPTION_EOD, OPTION_EOD_SAMPLE))
     none = translation.open_interest(read(OPTION_OPEN_INTEREST, OPEN_INTEREST_SAMPLE)).clear()
     closes = translation.underlying_at_close(read(STOCK_EOD, STOCK_SAMPLE))
-    chain = translation.chain(quotes, none, closes, "AAPL", "EOD")
+    chain = translation.chain(translation.with_underlying(quotes, closes), none, "AAPL", "EOD")
     row = chain.row(0, named=True)
     assert row["contract_id"] == "AAPL  241115C00170000"
     assert (row["settlement"], row["exercise_style"], row["is_adjusted"]) == (
@@ -140,9 +140,9 @@ def test_adjusted_roots_and_saturday_expiries_are_kept_as_received():
     old = OPTION_EOD_SAMPLE.replace("AAPL,2024-11-15", "AAPL1,2012-06-16")
     old = old.replace("2024-11-04T17", "2012-06-15T17")
     none = translation.open_interest(read(OPTION_OPEN_INTEREST, OPEN_INTEREST_SAMPLE)).clear()
-    row = translation.chain(
-        translation.eod_quotes(read(OPTION_EOD, old)), none, None, "AAPL", "EOD"
-    ).row(0, named=True)
+    row = translation.chain(translation.eod_quotes(read(OPTION_EOD, old)), none, "AAPL", "EOD").row(
+        0, named=True
+    )
     assert row["is_adjusted"]
     assert row["expiration_date"] == date(2012, 6, 16)
     assert row["contract_id"] == "AAPL1 120616C00170000"
