@@ -4,6 +4,7 @@ Belongs here: building the copy and putting it in place at once. Not here: what 
 lake. A reader keeps the file that it opened; whoever opens after a publish sees the new one.
 """
 
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -49,12 +50,18 @@ def publish(lake: Lake, path: Path) -> Published:
         if _published_fingerprint(path) == fingerprint:
             return Published(path, rows, changed=False)
         hidden = path.with_name(f".{path.name}.tmp")
-        for stray in (hidden, hidden.with_name(hidden.name + ".wal")):
-            stray.unlink(missing_ok=True)
+        _clear(hidden)
         with damage_named(lake, lake.tables), _built(hidden) as connection:
             _fill(connection, lake, entries, fingerprint)
         put_in_place(hidden, path)
         return Published(path, rows, changed=True)
+
+
+def _clear(hidden: Path) -> None:
+    """Remove what a killed publish left: the half copy, its log, its folder of spilled rows."""
+    hidden.unlink(missing_ok=True)
+    hidden.with_name(f"{hidden.name}.wal").unlink(missing_ok=True)
+    shutil.rmtree(hidden.with_name(f"{hidden.name}.tmp"), ignore_errors=True)
 
 
 def _entries(lake: Lake) -> Iterator[tuple[object, ...]]:

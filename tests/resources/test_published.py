@@ -124,7 +124,10 @@ def test_nothing_is_published_twice(lake: Lake, path: Path):
 def test_what_lies_in_the_way_is_replaced(lake: Lake, path: Path):
     path.write_text("not a database")
     path.with_name(".volsurf.duckdb.tmp").write_text("left by a killed publisher")
+    path.with_name(".volsurf.duckdb.tmp.wal").write_text("so is this")
+    path.with_name(".volsurf.duckdb.tmp.tmp").mkdir()
     assert publish(lake, path).changed
+    assert len(list(path.parent.iterdir())) == 2
     assert ask(path, f"FROM {BARS}").is_empty()
 
 
