@@ -1,8 +1,8 @@
 """A Theta Terminal on loopback that speaks version 3's wire format over real HTTP.
 
 It serves a small market of its own (`market.py`) under the vendor's rules (365 days, one day of
-greeks, no `*` for today, tiers, 472 for nothing), or, for a path, whatever a test has scripted. To try the
-platform against it: `python -m tests.resources.theta.fake_terminal`, then VOLSURF_SOURCE=theta.
+greeks, no `*` for today, tiers, 472 for nothing), or, for a path, whatever a test has scripted.
+To try the platform on it: `python -m tests.resources.theta.fake_terminal`, VOLSURF_SOURCE=theta.
 """
 
 import threading
