@@ -223,9 +223,9 @@ def american_forward(
     dividend_times, dividend_amounts : array, shape (n_dividends,)
         As in :func:`volsurf_math.american.early_exercise_premium`.
     iterations : int
-        At most. The first starts from the carry forward (spot - present value of dividends) exp(rate tte);
-        each leaves about an eighth of the error (2 years, 1.2 % yield that no dividend explains:
-        243, 34, 4.9, 0.7 basis points).
+        At most. The first starts from the carry forward, (spot - present value of dividends)
+        exp(rate tte); each leaves about an eighth of the error (2 years, 1.2 % yield that no
+        dividend explains: 243, 34, 4.9, 0.7 basis points).
     """
     _, columns = float_columns(strike, call_mid, put_mid, call_half_spread, put_half_spread)
     k, mids = columns[0], np.concatenate(columns[1:3])
