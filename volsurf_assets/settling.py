@@ -13,6 +13,7 @@ from volsurf_assets.proofs import Contents
 from volsurf_assets.recipe import Recipe
 from volsurf_resources.lake import Lake, Written
 from volsurf_resources.settings import Settings
+from volsurf_tables.market import RAW_OPTIONS_CHAINS
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +27,32 @@ class Settled:
 
 
 def stale_partitions(
-    recipes: Iterable[Recipe], lake: Lake, settings: Settings
+    recipes: Iterable[Recipe], lake: Lake, settings: Settings, *, missing_too: bool = False
 ) -> Iterator[tuple[Recipe, date]]:
-    """Yield the stored partitions that are not what their inputs would give now."""
+    """Yield the partitions that are not what their inputs would give now.
+
+    With `missing_too`, also those that are not stored though their session's chain is.
+    """
     contents = Contents(lake)
     for recipe in recipes:
-        for day in lake.days(recipe.table.name):
+        for day in _days(recipe, lake, missing_too):
             if recipe.stale_symbols(lake, settings, day, contents) != ():
                 yield recipe, day
 
 
 def settle(
-    recipes: Sequence[Recipe], lake: Lake, settings: Settings, run_id: str = ""
+    recipes: Sequence[Recipe],
+    lake: Lake,
+    settings: Settings,
+    *,
+    missing_too: bool = False,
+    run_id: str = "",
 ) -> Iterator[Settled]:
     """Make every stale partition again, `recipes` upstream first; yield what was made."""
     contents = Contents(lake)
     for recipe in recipes:
         name = recipe.table.name
-        for day in lake.days(name):
+        for day in _days(recipe, lake, missing_too):
             stale = recipe.stale_symbols(lake, settings, day, contents)
             if stale == ():
                 continue
@@ -53,3 +62,8 @@ def settle(
             except Exception as error:  # one bad partition must not leave the others stale
                 yield Settled(name, day, None, error)
             contents.forget(name, day)
+
+
+def _days(recipe: Recipe, lake: Lake, missing_too: bool) -> list[date]:
+    stored = lake.days(recipe.table.name)
+    return sorted({*stored, *lake.days(RAW_OPTIONS_CHAINS.name)}) if missing_too else stored

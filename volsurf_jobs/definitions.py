@@ -14,6 +14,8 @@ from volsurf_assets.each_day import Listener
 from volsurf_assets.graph import all_assets, tables
 from volsurf_assets.intake import Clock
 from volsurf_jobs.jobs import compute, end_of_day, ingest, publish, published_database, settle_job
+from volsurf_jobs.schedules import end_of_day_schedule
+from volsurf_jobs.sensors import SENSORS
 from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings
 from volsurf_resources.source import MarketSource
@@ -77,6 +79,8 @@ def definitions_for(
         assets=[*all_assets(), published_database],
         asset_checks=[as_asset_checks(table) for table in tables()],
         jobs=[ingest, compute, end_of_day, publish, settle_job],
+        schedules=[end_of_day_schedule],
+        sensors=SENSORS,
         executor=dg.in_process_executor,
         resources={
             "lake": lake_of(settings),

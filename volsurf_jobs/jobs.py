@@ -14,7 +14,7 @@ from volsurf_assets.market import MARKET_ASSETS
 from volsurf_assets.metadata import written_metadata
 from volsurf_assets.settling import settle
 from volsurf_assets.table_asset import OWNERS
-from volsurf_resources.lake import Lake
+from volsurf_resources.lake import Lake, Written
 from volsurf_resources.settings import Settings
 
 MAX_RUNTIME = {"dagster/max_runtime": "14400"}
@@ -66,16 +66,26 @@ publish = dg.define_asset_job(
 )
 
 
+class Reach(dg.Config):
+    """How far settling goes: with `missing_too`, sessions that were only ingested are computed."""
+
+    missing_too: bool = False
+
+
 @dg.op(out=dg.Out(dg.Nothing))
 def settle_lake(
     context: dg.OpExecutionContext,
+    config: Reach,
     lake: dg.ResourceParam[Lake],
     settings: dg.ResourceParam[Settings],
     progress: dg.ResourceParam[Listener],
 ) -> None:
     """Remake what has become stale, and log each partition as materialised."""
     failed: dict[str, str] = {}
-    for settled in settle(RECIPES, lake, settings, context.run_id):
+    everything = settle(
+        RECIPES, lake, settings, missing_too=config.missing_too, run_id=context.run_id
+    )
+    for settled in everything:
         problem = None if settled.error is None else reason(settled.error)
         progress(settled.table, settled.day, problem)
         if problem is not None:
@@ -90,14 +100,11 @@ def settle_lake(
         )
 
 
-def _made(lake: Lake, table: str, day: date, written: object) -> dg.AssetMaterialization:
-    from volsurf_resources.lake import Written
-
-    result = written if isinstance(written, Written) else None
+def _made(lake: Lake, table: str, day: date, written: Written | None) -> dg.AssetMaterialization:
     return dg.AssetMaterialization(
         table,
         partition=str(day),
-        metadata=written_metadata(result, lake.path(table, day).as_uri()),
+        metadata=written_metadata(written, lake.path(table, day).as_uri()),
     )
 
 

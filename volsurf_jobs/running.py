@@ -19,13 +19,13 @@ from volsurf_assets.market import MARKET_TABLES, SESSIONS_PER_RUN
 from volsurf_assets.settling import stale_partitions
 from volsurf_jobs.definitions import definitions_for, lake_of, utc_now
 from volsurf_jobs.home import open_instance, process_tag
+from volsurf_jobs.ranges import neighbours, range_tags
 from volsurf_resources.exchange_calendar import is_session, last_sessions, sessions
 from volsurf_resources.settings import Settings
 from volsurf_resources.source import MarketSource
 from volsurf_tables.market import RAW_OPTIONS_CHAINS, UNDERLYING_PRICES
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-_START, _END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ class Runner:
     ) -> None:  # fmt: skip
         days = [day for day in days if self._can_be_partition(day, outcomes)]
         config = {"symbols": list(symbols), "only_missing": not force}
-        for chunk in _chunks(days, SESSIONS_PER_RUN):
+        for chunk in neighbours(days, SESSIONS_PER_RUN):
             self._run_range("ingest", chunk, [t.name for t in MARKET_TABLES], config)
             for day in chunk:
                 outcomes[day].fetched = RAW_OPTIONS_CHAINS.name not in outcomes[day].problems
@@ -205,7 +205,7 @@ class Runner:
         past = [day for day in sessions(start, first) if day < first]
         missing = [day for day in past if self.lake.footer(UNDERLYING_PRICES.name, day) is None]
         config = {"symbols": list(symbols), "only_missing": True}
-        for chunk in _chunks(missing, len(missing)):
+        for chunk in neighbours(missing):
             self._run_range("ingest", chunk, [UNDERLYING_PRICES.name], config)
 
     def _compute(
@@ -223,7 +223,7 @@ class Runner:
         names = [recipe.table.name for recipe in recipes]
         while days:
             bad: set[date] = set()
-            for chunk in _chunks(days, len(days)):
+            for chunk in neighbours(days):
                 result = self._run_range("compute", chunk, names, config)
                 failing = {day for day in chunk if set(names) & set(outcomes[day].problems)}
                 if not result.success and not failing:
@@ -261,9 +261,10 @@ class Runner:
     def _run_range(
         self, job: str, days: Sequence[date], tables: Sequence[str], config: dict[str, Any]
     ) -> dg.ExecuteInProcessResult:
-        tags = {_START: str(days[0]), _END: str(days[-1])}
         ops = {table: {"config": config} for table in tables}
-        return self._run(job, {"ops": ops}, tags, [dg.AssetKey(table) for table in tables])
+        return self._run(
+            job, {"ops": ops}, range_tags(days), [dg.AssetKey(table) for table in tables]
+        )
 
     def _run(
         self, job: str, config: dict[str, Any], tags: dict[str, str],
@@ -334,18 +335,6 @@ def _needed(tables: Sequence[str] | None) -> list[Any]:
         needed.add(name)
         new += [t.name for t in by_name[name].reads if t.name in by_name and t.name not in needed]
     return [recipe for recipe in RECIPES if recipe.table.name in needed]
-
-
-def _chunks(days: Sequence[date], most: int) -> Iterator[list[date]]:
-    """Cut sessions into runs of neighbours, of at most `most`."""
-    chunk: list[date] = []
-    for day in sorted(days):
-        if chunk and (len(chunk) == most or sessions(chunk[-1], day) != [chunk[-1], day]):
-            yield chunk
-            chunk = []
-        chunk.append(day)
-    if chunk:
-        yield chunk
 
 
 def _why(result: dg.ExecuteInProcessResult) -> str:

@@ -1,0 +1,93 @@
+"""What is worth an alert, and what to do about it.
+
+Belongs here: turning failed runs, failed checks and missing sessions into alerts. Not here: how
+they are sent (volsurf_resources), or when one looks (`sensors`).
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from volsurf_resources.alerting import Alert
+
+_ALERTING_CHECKS = {
+    "fit_error_is_small": "look at the smiles of these sessions: `volsurf status`, then the UI",
+    "fit_quality_has_not_degraded": "compare the quotes of these sessions with those before",
+    "quote_quality_has_not_degraded": "look at quote_issues of these sessions; fetch them again "
+    "if the source was at fault",
+    "arbitrage_share_below_1_percent": "look at fitted_surfaces where passes_no_arbitrage is false",
+    "no_numerical_failures": "look at the reasons in fitted_surfaces and report the smile",
+    "key_is_unique": "the partition is damaged: run it again with force",
+    "schema_matches": "the partition is damaged: run it again with force",
+}
+
+
+def of_missing(day: date, symbols: Sequence[str]) -> Iterator[Alert]:
+    """Yield an alert for each symbol whose latest closed session is not in the lake."""
+    for symbol in symbols:
+        yield Alert(
+            id=f"missing/{symbol}/{day}",
+            severity="error",
+            title=f"{symbol} {day} is missing",
+            detail=f"The session of {day} has closed and the lake has no chain of {symbol}.",
+            action=f"check the source, then run `volsurf eod` or `volsurf ingest daily {symbol}`",
+        )
+
+
+def of_failed_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Alert:
+    """Return the alert of a run that failed: the steps and the first reasons."""
+    failures = instance.get_records_for_run(
+        run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE
+    ).records
+    reasons = [_reason_of(record.event_log_entry) for record in failures]
+    days = _days_of(run)
+    return Alert(
+        id=f"run/{run.job_name}/{days or run.run_id}/{'; '.join(reasons)[:200]}",
+        severity="error",
+        title=f"{run.job_name} {days} failed".replace("  ", " "),
+        detail="\n".join(reasons) or "The run failed outside of its steps.",
+        action=f"look at run {run.run_id} in the UI; materialise the failed sessions again",
+    )
+
+
+def of_failed_checks(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[Alert]:
+    """Yield an alert for each check of a run that failed and is worth one, by its sessions."""
+    records = instance.get_records_for_run(
+        run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ).records
+    for record in records:
+        event = record.event_log_entry.dagster_event
+        found: Any = None if event is None else event.event_specific_data
+        if found is None or found.passed or found.check_name not in _ALERTING_CHECKS:
+            continue
+        table = found.asset_key.to_user_string()
+        said = {name: value.value for name, value in found.metadata.items()}
+        for day in said.get("dates", []) or [_days_of(run)]:
+            yield Alert(
+                id=f"check/{table}/{found.check_name}/{day}",
+                severity="warning",
+                title=f"{table} {day}: not true that {found.check_name.replace('_', ' ')}",
+                detail=json.dumps(said, default=str),
+                action=_ALERTING_CHECKS[found.check_name],
+            )
+
+
+def _reason_of(entry: dg.EventLogEntry) -> str:
+    event = entry.dagster_event
+    if event is None:
+        return entry.user_message
+    failure = event.step_failure_data
+    words = failure.user_failure_data.description if failure.user_failure_data else None
+    error = failure.error.message.strip() if failure.error else ""
+    return f"{event.step_key}: {words or error}"
+
+
+def _days_of(run: dg.DagsterRun) -> str:
+    first = run.tags.get("dagster/asset_partition_range_start")
+    last = run.tags.get("dagster/asset_partition_range_end")
+    if first is None or last is None:
+        return run.tags.get("dagster/partition", "")
+    return first if first == last else f"{first}..{last}"
