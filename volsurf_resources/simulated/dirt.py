@@ -209,9 +209,13 @@ def _calendar(book: Book, i: int) -> Change | None:
 
 
 def _parity_gap(book: Book, i: int) -> Change | None:
-    if book.bid[i] <= 0.0 or abs(book.moneyness(i)) > 0.05 or book.term(i).tte < 7 / 365:
+    """Move past the bounds that early exercise leaves: D F - K <= C - P <= S - D K."""
+    term = book.term(i)
+    if book.bid[i] <= 0.0 or abs(book.moneyness(i)) > 0.05 or term.tte < 7 / 365:
         return None
-    shift = 0.005 * book.spot + 4.0 * float(book.ask[i] - book.bid[i])
+    freedom = book.spot - term.discount_factor * term.forward
+    freedom += (1.0 - term.discount_factor) * float(book.priced.strike[i])
+    shift = freedom + 0.005 * book.spot + 4.0 * float(book.ask[i] - book.bid[i])
     return {"bid": _up(book.bid[i] + shift), "ask": _up(book.ask[i] + shift)}
 
 
