@@ -13,6 +13,8 @@ from volsurf_resources.source import Unreadable
 
 _NOTHING = ("nan", "na", "n/a", "null", "none", ".", "-", "nd")
 _OSI = r"^([A-Z0-9]{1,6}?) *(\d{6})([CP])(\d{1,8})$"  # some vendors drop leading zeros
+_SIDES = {"C": "CALL", "P": "PUT"}
+_FEW_CELLS, _FEW_SHARE = 3, 0.05
 _UNIX = {"unix_s": 1_000_000, "unix_ms": 1_000}
 
 
@@ -64,6 +66,10 @@ def _number(name: str, header: pl.Schema, cell: Cell) -> pl.Expr:
     column = pl.col(name)
     if not header[name].is_numeric():
         column = told_text(column)
+        if cell.thousands:
+            column = column.str.replace_all(cell.thousands, "", literal=True)
+        if cell.decimal != ".":
+            column = column.str.replace(cell.decimal, ".", literal=True)
     return _cleaned(column.cast(pl.Float64, strict=False), cell)
 
 
@@ -119,13 +125,19 @@ def symbol_of_contract(contract: pl.Expr) -> pl.Expr:
     return root.map_elements(symbol_of, return_dtype=pl.String)
 
 
+def option_type(text: pl.Expr) -> pl.Expr:
+    """Return CALL or PUT from a word that begins with C or P, in any case."""
+    letter = text.str.to_uppercase().str.slice(0, 1)
+    return letter.replace_strict(_SIDES, default=None, return_dtype=pl.String)
+
+
 def said_by_contract(contract: pl.Expr) -> dict[str, pl.Expr]:
     """Return the expressions of the columns that an OSI name gives."""
     return {
         "symbol": symbol_of_contract(contract),
         "root": contract.str.extract(_OSI, 1),
         "expiration_date": contract.str.extract(_OSI, 2).str.to_date("%y%m%d", strict=False),
-        "option_type": contract.str.extract(_OSI, 3),
+        "option_type": option_type(contract.str.extract(_OSI, 3)),
         "strike": contract.str.extract(_OSI, 4).cast(pl.Float64) / 1000.0,
     }
 
@@ -133,7 +145,10 @@ def said_by_contract(contract: pl.Expr) -> dict[str, pl.Expr]:
 def refuse_unreadable(
     raw: pl.DataFrame, values: pl.Series, cell: Cell, where: str, *, tolerant: bool
 ) -> None:
-    """Raise `Unreadable` if no filled text became a value; unless tolerant, if any did not."""
+    """Raise `Unreadable` for texts that became no value: all or many of them, or any at all.
+
+    When tolerant, a few unreadable cells are bad data, which the row carries as null.
+    """
     names = [name for name in cell.needs if name in raw.columns]
     if not any(raw.schema[name] == pl.String for name in names) or cell.part is not None:
         return
@@ -142,7 +157,8 @@ def refuse_unreadable(
     if cell.nulls:
         failed &= ~filled.cast(pl.Float64, strict=False).is_in(cell.nulls).fill_null(False)
     bad, total = int(failed.sum()), int(filled.is_not_null().sum())
-    if bad and (bad == total or not tolerant):
+    few = max(_FEW_CELLS, _FEW_SHARE * total) if tolerant else 0
+    if bad > few or (bad and bad == total):
         raise Unreadable(
             f"{where}: column {' or '.join(names)}: {bad} of {total} cells cannot be read as "
             f"{values.dtype}, the first is {filled.filter(failed)[0]!r}"

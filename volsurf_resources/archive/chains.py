@@ -12,6 +12,7 @@ from volsurf_resources.archive.cells import (
     cell_instant,
     cell_number,
     cell_text,
+    option_type,
     refuse_unreadable,
     said_by_contract,
 )
@@ -52,7 +53,6 @@ def _columns(
     expressions = {name: _value(name, cell, table, header, part) for name, cell in present.items()}
     if "contract_id" in expressions:
         expressions = {**said_by_contract(expressions["contract_id"]), **expressions}
-    expressions["option_type"] = _side(expressions["option_type"])
     expressions["is_adjusted"] = flagged(table.adjusted, header)
     frame = raw.select(**expressions)
     for name, cell in present.items():
@@ -79,12 +79,11 @@ def _value(name: str, cell: Cell, table: Chains, header: pl.Schema, part: Part) 
     if isinstance(dtype, pl.Datetime):
         return cell_instant(cell, header, part.name, table.time_zone)
     text = cell_text(cell, header, part.name)
-    return text.str.to_uppercase() if name in ("symbol", "root", "contract_id") else text
-
-
-def _side(text: pl.Expr) -> pl.Expr:
-    letter = text.str.to_uppercase().str.slice(0, 1)
-    return letter.replace_strict({"C": "CALL", "P": "PUT"}, default=None, return_dtype=pl.String)
+    if name == "option_type":
+        return option_type(text)
+    if words := RAW_OPTIONS_CHAINS.column(name).one_of:
+        return pl.when(text.is_in(words)).then(text)
+    return text.str.to_uppercase()
 
 
 def completed(

@@ -19,7 +19,9 @@ from volsurf_tables.market import INDEX_LEVELS, RAW_OPTIONS_CHAINS, UNDERLYING_P
 MAPPING_FILE = "volsurf.toml"
 _SHIPPED = Path(__file__).parent / "mappings"
 _KINDS = ("chains", "underlying", "dividends", "rates", "index_levels")
-_FILLED_BY_US = {"snapshot", "ingestion_timestamp", "open_interest_date"}
+_FILLED_BY_US = {
+    *("snapshot", "ingestion_timestamp", "open_interest_date", "is_adjusted", "data_source"),
+}
 
 
 def normalised(header: str) -> str:
@@ -40,8 +42,9 @@ class Cell(_Strict):
     The value is the first filled one among `column`, else the mean of the columns in `mean`; or it
     is a `constant`, or what the group of the pattern `file_name` finds in the file's name. `part`
     picks one piece of a text cut at `separator`; `words` translates it, other words are nothing.
-    Numbers in `nulls` say that nothing was reported; the rest is multiplied by `scale`. Dates
-    follow one of `format` (strptime, or `unix_s`, `unix_ms`).
+    Numbers in `nulls` say that nothing was reported; the rest is multiplied by `scale`; `thousands`
+    and `decimal` are the marks in their texts. Dates follow one of `format` (strptime, or
+    `unix_s`, `unix_ms`).
     """
 
     column: tuple[Header, ...] = ()
@@ -54,6 +57,8 @@ class Cell(_Strict):
     words: dict[str, str] = {}
     nulls: tuple[float, ...] = ()
     scale: float = 1.0
+    thousands: str = ""
+    decimal: str = "."
     format: tuple[str, ...] = ("%Y-%m-%d",)
     optional: bool = False
 

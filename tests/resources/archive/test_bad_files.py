@@ -1,7 +1,7 @@
 """What is wrong with a file is said by name; what is wrong with a row is handed on."""
 
 import zipfile
-from datetime import date
+from datetime import UTC, date, datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -140,6 +140,25 @@ def test_bad_rows_are_handed_on(opened):
     }
 
 
+def test_many_unreadable_cells_are_no_bad_rows_but_a_wrong_mapping(opened, tmp_path):
+    prices = [f'"1,{n:03d}.50"' if n % 4 == 0 else str(n) for n in range(1, 41)]
+    lines = [f"SPY,2024-03-01,2024-03-15,{500 + n},C,{p},9999" for n, p in enumerate(prices)]
+    source = opened(a__csv=rows(*lines))
+    with pytest.raises(Unreadable, match=r"column bid: 10 of 40 cells.*'1,004\.50'"):
+        source.chain("SPY", DAY)
+    told = MAPPING.replace('bid = "bid"', 'bid = { column = "bid", thousands = "," }')
+    (tmp_path / "volsurf.toml").write_text(told)
+    assert Archive(tmp_path).chain("SPY", DAY)["bid"].max() == 1040.5
+
+
+def test_words_outside_the_table_are_refused(opened, tmp_path):
+    source = opened(a__csv=rows(GOOD + ",morning", header=HEADER + ",settles"))
+    told = MAPPING.replace('bid = "bid"', 'bid = "bid"\nsettlement = "settles"')
+    (tmp_path / "volsurf.toml").write_text(told)
+    with pytest.raises(Unreadable, match=r"settlement: column settles.*'morning'"):
+        Archive(source.folder).chain("SPY", DAY)
+
+
 def test_the_same_session_in_two_files_is_one_chain(opened):
     other = GOOD.replace("510", "515")
     chain = opened(a__csv=rows(GOOD), b__zip={"b.csv": rows(GOOD, other)}).chain("SPY", DAY)
@@ -172,6 +191,25 @@ def test_parquet_with_other_types(opened, tmp_path):
     (tmp_path / "volsurf.toml").write_text(mapping)
     (row,) = Archive(tmp_path).chain("SPY", DAY).to_dicts()
     assert (row["option_type"], row["strike"], row["bid"], row["ask"]) == ("PUT", 510.0, 5.1, None)
+
+
+def test_naive_times_of_a_parquet_are_of_the_mappings_zone(opened, tmp_path):
+    frame = pl.DataFrame(
+        {
+            "symbol": ["SPY"],
+            "date": [datetime(2024, 3, 1, 15, 59)],
+            "expiration": [date(2024, 3, 15)],
+            "strike": [510.0],
+            "right": ["C"],
+            "bid": [5.1],
+            "ask": [5.3],
+        }
+    )
+    frame.write_parquet(tmp_path / "a.parquet")
+    mapping = MAPPING.replace('bid = "bid"', 'bid = "bid"\nquote_time = "date"')
+    (tmp_path / "volsurf.toml").write_text(mapping)
+    (row,) = Archive(tmp_path).chain("SPY", DAY).to_dicts()
+    assert row["quote_time"] == datetime(2024, 3, 1, 20, 59, tzinfo=UTC)
 
 
 def test_no_data_says_what_there_is(opened):

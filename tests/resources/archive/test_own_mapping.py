@@ -1,6 +1,8 @@
 """A user's own mapping: three layouts, one table; what the grammar refuses."""
 
+import re
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 from polars.testing import assert_frame_equal
@@ -165,3 +167,18 @@ def test_every_shipped_mapping_loads_and_tells_what_it_is():
         mapping = load_mapping(name)
         assert mapping.name == name
         assert mapping.about
+
+
+def test_the_example_of_the_documents_works(archive):
+    text = (Path(__file__).parents[3] / "docs" / "archive.md").read_text()
+    mapping = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)[0]
+    data = re.findall(r"```text\n(.*?)```", text, flags=re.DOTALL)[0]
+    source = archive({"volsurf.toml": mapping, "chains/2024-03-01.csv": data})
+    (call,) = source.chain("SPY", DAY).to_dicts()
+    assert (call["contract_id"], call["vendor_iv"]) == ("SPY   240315C00510000", 0.125)
+    assert call["vendor_theta"] == pytest.approx(-0.21 * 365)
+
+
+def test_the_documents_name_every_shipped_mapping():
+    text = (Path(__file__).parents[3] / "docs" / "archive.md").read_text()
+    assert all(f"| `{name}` |" in text for name in shipped_mappings())

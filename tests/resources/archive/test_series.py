@@ -8,6 +8,7 @@ import pytest
 
 from volsurf_resources.archive import Archive
 from volsurf_resources.rates import par_to_zero, sofr_to_continuous
+from volsurf_resources.source import NoData
 from volsurf_tables.market import INDEX_LEVELS, MARKET_RATES, UNDERLYING_PRICES
 
 MARCH = (date(2024, 3, 1), date(2024, 3, 31))
@@ -146,6 +147,29 @@ def test_fred_files_join_to_one_curve_that_is_known_a_day_later(archive):
         (0.25, pytest.approx(zeros[0.25])),
         (2.0, pytest.approx(zeros[2.0])),
     ]
+
+
+def test_zero_rates_in_rows_of_a_series(archive):
+    mapping = """
+    [rates.mine]
+    files = ["zeros.csv"]
+    quoted = "zero"
+    scale = 1
+    tenors = { "1M" = 0.0833, "1Y" = 1 }
+    [rates.mine.columns]
+    curve_date = "day"
+    series = "tenor"
+    value = "rate"
+    """
+    text = "day,tenor,rate\n2024-03-12,1m,0.05\n2024-03-12,1y,0.04\n2024-03-12,5y,0.03\n"
+    source = archive({"volsurf.toml": mapping, "zeros.csv": text})
+    curve = source.rates(date(2024, 3, 14))
+    assert curve.select("tenor_years", "zero_rate", "source").rows() == [
+        (0.0833, 0.05, "mine"),
+        (1.0, 0.04, "mine"),
+    ]
+    with pytest.raises(NoData, match="no rates up to 2024-03-11"):
+        source.rates(date(2024, 3, 11))
 
 
 def test_an_old_curve_is_served_with_its_date(archive):
