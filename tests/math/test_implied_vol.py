@@ -1,13 +1,16 @@
 """Implied volatility against the exact inverse of double prices, round trips and bad rows."""
 
 import json
+import platform
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numba import njit
 
 from volsurf_math.black import undiscounted_price
-from volsurf_math.implied_vol import ImpliedVolStatus, implied_vol
+from volsurf_math.compile_options import KERNEL
+from volsurf_math.implied_vol import ImpliedVolStatus, _two_steps, implied_vol
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "black_iv.json"  # mpmath, 60 digits
 ULP = 2.0**-52
@@ -104,3 +107,13 @@ def test_shapes_broadcast_and_empty_input_is_empty() -> None:
     vol, status = implied_vol(5.0, 100.0, np.full((2, 3), 100.0), 0.5, 1.0, True)
     assert vol.shape == status.shape == (2, 3)
     assert implied_vol(np.empty(0), 100.0, 100.0, 0.5, 1.0, True)[0].shape == (0,)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="looks for x86 divisions")
+def test_branch_free_loop_uses_the_vector_lanes() -> None:
+    # Pins speed, not truth: a call or a branch in the loop would make it five times slower.
+    fresh = njit(**(KERNEL | {"cache": False}))(_two_steps.py_func)
+    column = np.ones(8)
+    fresh(column, column, column.copy())
+    (assembly,) = fresh.inspect_asm().values()
+    assert assembly.count("divpd") > 10
