@@ -21,7 +21,10 @@ from volsurf_tables.market import MARKET_RATES, RAW_OPTIONS_CHAINS, UNDERLYING_P
 from volsurf_tables.quotes import IMPLIED_FORWARDS
 
 SECONDS_PER_YEAR = 365.0 * 86_400.0
-DIVIDEND_HISTORY = 260  # sessions: a year of ex-dates, with a margin
+DIVIDEND_HISTORY = 520  # sessions: two years of ex-dates, with a margin
+DIVIDEND_GROWTH = (0.8, 1.25)  # bounds of what a year may add
+DIVIDEND_UNCERTAINTY = 0.10  # standard error of an expected amount, relative
+CLOSE_TO_OPEN_DAYS = 6.5 / 24.0  # a dividend leaves the price at the open of its ex-date
 MIN_PAIRS = 6  # nearest pairs that are always used
 MAX_RATE_STD_ERROR = 0.0025  # beyond it the curve knows the discount factor better
 MAX_RATE_GAP = 0.01  # so does it when quotes and curve disagree by more
@@ -29,14 +32,15 @@ WIDTH = {"european": 1.0, "american": 0.5}  # of the band around the forward, st
 EXPIRY = ["symbol", "quote_date", "snapshot", "root", "expiration_date"]
 
 Row = dict[str, Any]
+Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
     """Zero rates of one session, linear in tenor and flat beyond the ends."""
 
-    tenors: np.ndarray[Any, np.dtype[np.float64]]
-    rates: np.ndarray[Any, np.dtype[np.float64]]
+    tenors: Array
+    rates: Array
 
     def rate(self, tte: float) -> float | None:
         """Return the continuous zero rate at `tte` years; None without a curve."""
@@ -47,8 +51,8 @@ class Curve:
 class Dividends:
     """Cash dividends still to come, in years from the quote."""
 
-    times: np.ndarray[Any, np.dtype[np.float64]]
-    amounts: np.ndarray[Any, np.dtype[np.float64]]
+    times: Array
+    amounts: Array
 
 
 def curve_of(session: Session) -> Curve:
@@ -58,17 +62,26 @@ def curve_of(session: Session) -> Curve:
 
 
 def expected_dividends(history: pl.DataFrame, symbol: str, day: date) -> Dividends:
-    """Project the last year's cash dividends a year ahead, as often as they came.
+    """Project the last year's cash dividends ahead: same weekdays, grown as they last grew.
 
-    What will be paid is not known on `day`; that last year's amounts come again on the same
-    weekday 52 weeks later is the estimate that uses nothing later.
+    What will be paid is not known on `day`; this estimate uses nothing later than `day`. Growth is
+    that of the last year's sum over the year before, 1 without two years of as many payments.
     """
     paid = history.filter((pl.col("symbol") == symbol) & (pl.col("dividend") > 0.0))
-    ex_days = [ex + timedelta(weeks=52 * n) for n in (1, 2, 3) for ex in paid["quote_date"]]
-    amounts = np.tile(paid["dividend"].to_numpy(), 3)
-    times = np.array([(ex - day).days / 365.0 for ex in ex_days])
-    ahead = times > 0.0
-    return Dividends(times[ahead], amounts[ahead])
+    year = timedelta(weeks=52)
+    recent = paid.filter(pl.col("quote_date") > day - year)
+    before = paid.filter(
+        pl.col("quote_date").is_between(day - 2 * year, day - year, closed="right")
+    )
+    growth = 1.0
+    if recent.height and recent.height == before.height:
+        total, former = (float(part["dividend"].sum()) for part in (recent, before))
+        growth = float(np.clip(total / former, *DIVIDEND_GROWTH))
+    years = range(1, 4)
+    ex_days = [ex + n * year for n in years for ex in recent["quote_date"]]
+    amounts = np.concatenate([recent["dividend"].to_numpy() * growth**n for n in years])
+    times = np.array([((ex - day).days - CLOSE_TO_OPEN_DAYS) / 365.0 for ex in ex_days])
+    return Dividends(times, amounts)
 
 
 def with_expiry(chain: pl.DataFrame) -> pl.DataFrame:
@@ -158,39 +171,67 @@ def _near_the_money(expiry: Expiry) -> pl.DataFrame:
 
 def _estimate(expiry: Expiry, spot: float | None, curve: Curve, dividends: Dividends) -> Row:
     """Fit the forward of one expiry; `status` is null where there is nothing to fit."""
-    from volsurf_math.parity import ParityStatus, american_forward, fit_forward
+    from volsurf_math.parity import ParityStatus
 
     row: Row = {**expiry.key, "exercise_style": expiry.style, "expiry_time": expiry.at}
     row |= {"tte_years": expiry.tte, "spot": spot, "n_pairs": 0, "status": None, "reason": None}
     if not expiry.tte > 0.0:
         return row | {"status": "failed", "reason": "expired"}
     rate = curve.rate(expiry.tte)
-    arrays = [column.to_numpy() for column in _near_the_money(expiry).iter_columns()]
-    strike, call, call_half, put, put_half = arrays
+    strike, call, call_half, put, put_half = (
+        column.to_numpy() for column in _near_the_money(expiry).iter_columns()
+    )
     quotes = (strike, call, put, call_half, put_half)
-    is_american = expiry.style == "american"
-    if is_american and rate is not None and spot is not None:
-        fit = american_forward(*quotes, spot, expiry.tte, rate, dividends.times, dividends.amounts)
-        method, reason = "parity_american", None
+    if expiry.style == "american" and rate is not None and spot is not None:
+        fit, outcome = _american(quotes, expiry.tte, spot, rate, dividends)
     else:
-        fit = fit_forward(*quotes)
-        method, reason = "parity_regression", "no curve: exercise ignored" if is_american else None
-        if rate is not None and not _is_credible(fit, expiry.tte, rate):
-            fit = fit_forward(*quotes, discount_factor=float(np.exp(-rate * expiry.tte)))
-            reason = "discount factor from the curve"
+        fit, outcome = _european(quotes, expiry, rate)
     if fit.status != ParityStatus.OK:
         return row | {"reason": f"{strike.size} usable pairs: {fit.status.name.lower()}"}
-    return row | {
+    found = {
         "forward": fit.forward,
         "discount_factor": fit.discount_factor,
         "forward_std_error": fit.forward_std_error,
         "discount_factor_std_error": fit.discount_factor_std_error,
         "n_pairs": fit.n_pairs,
         "parity_gap_half_spreads": fit.median_gap_half_spreads,
-        "method": method,
-        "status": "fallback" if is_american and method == "parity_regression" else "estimated",
-        "reason": reason,
+        "status": "estimated",
     }
+    return row | found | outcome
+
+
+def _american(
+    quotes: tuple[Array, Array, Array, Array, Array],
+    tte: float,
+    spot: float,
+    rate: float,
+    dividends: Dividends,
+) -> tuple[Any, Row]:
+    """Fit pairs net of early exercise; what the dividends might be is part of the error."""
+    from volsurf_math.parity import american_forward
+
+    fit, other = (
+        american_forward(*quotes, spot, tte, rate, dividends.times, share * dividends.amounts)
+        for share in (1.0, 1.0 + DIVIDEND_UNCERTAINTY)
+    )
+    std_error = float(np.hypot(fit.forward_std_error, other.forward - fit.forward))
+    return fit, {"method": "parity_american", "forward_std_error": std_error}
+
+
+def _european(
+    quotes: tuple[Array, Array, Array, Array, Array], expiry: Expiry, rate: float | None
+) -> tuple[Any, Row]:
+    """Fit forward and discount factor; only the forward where the curve knows the rate better."""
+    from volsurf_math.parity import fit_forward
+
+    outcome: Row = {"method": "parity_regression"}
+    fit = fit_forward(*quotes)
+    if rate is not None and not _is_credible(fit, expiry.tte, rate):
+        fit = fit_forward(*quotes, discount_factor=float(np.exp(-rate * expiry.tte)))
+        outcome["reason"] = "discount factor from the curve"
+    if expiry.style == "american":
+        outcome |= {"status": "fallback", "reason": "no curve or no spot: early exercise ignored"}
+    return fit, outcome
 
 
 def _is_credible(fit: Any, tte: float, rate: float) -> bool:
@@ -214,9 +255,7 @@ def _fill_gaps(rows: list[Row], spot: float | None, curve: Curve) -> list[Row]:
     return rows
 
 
-def _by_carry(
-    row: Row, tte: np.ndarray[Any, Any], known: list[Row], spot: float | None, curve: Curve
-) -> Row:
+def _by_carry(row: Row, tte: Array, known: list[Row], spot: float | None, curve: Curve) -> Row:
     if spot is None:
         return {"status": "failed", "reason": f"{row['reason']}; no underlying price"}
     t, rate = row["tte_years"], curve.rate(row["tte_years"])

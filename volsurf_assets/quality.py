@@ -97,8 +97,13 @@ def vol_rules(settings: Settings) -> tuple[Rule, ...]:
     return (
         Rule("iv_too_low", "warning", iv < settings.min_iv, iv, settings.min_iv),
         Rule("iv_too_high", "warning", iv > settings.max_iv, iv, settings.max_iv),
-        Rule("iv_unsolvable", "warning", pl.col("is_tradable") & pl.col("is_out_of_the_money")
-             & iv.is_null(), MID, 0.0),
+        Rule(
+            "iv_unsolvable",
+            "warning",
+            pl.col("is_tradable") & pl.col("is_out_of_the_money") & iv.is_null(),
+            MID,
+            0.0,
+        ),
     )
 
 

@@ -132,9 +132,9 @@ def _solve(own: pl.DataFrame, dividends: Any) -> pl.DataFrame:
 
 
 def _without_exercise(
-    rows: Array, mid: Array, spot: Array, strike: Array, tte: Array, rate: Array, forward: Array,
+    rows: Any, mid: Array, spot: Array, strike: Array, tte: Array, rate: Array, forward: Array,
     is_call: Array, dividends: Any,
-) -> tuple[Array, Array, Array]:  # fmt: skip
+) -> tuple[Array, Array, Any]:  # fmt: skip
     """Early-exercise premium, vol and status of American quotes; spot is the forward if unknown."""
     from volsurf_math.american import european_equivalent
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from volsurf_assets.pictures import sparkline
 from volsurf_assets.session import Session
-from volsurf_assets.smiles import PARAMETERS
+from volsurf_assets.smile_quality import PARAMETERS
 from volsurf_assets.table_asset import table_asset
 from volsurf_tables.surfaces import (
     FITTED_SURFACES,
@@ -18,6 +18,7 @@ from volsurf_tables.surfaces import (
     SURFACE_POINTS,
     TERM_STRUCTURE_PARAMS,
 )
+from volsurf_tables.table import Table
 
 TENORS = (7, 14, 30, 60, 90, 120, 180, 270, 365, 540, 730)  # calendar days
 DELTAS = (-0.05, -0.10, -0.25, -0.40, 0.40, 0.25, 0.10, 0.05)
@@ -206,7 +207,7 @@ def _identified(rows: pl.DataFrame, symbol: str, session: Session, snapshot: str
     )
 
 
-def _stack(frames: list[pl.DataFrame], table: Any) -> pl.DataFrame:
+def _stack(frames: list[pl.DataFrame], table: Table) -> pl.DataFrame:
     """Put frames below each other in the contract's order, missing columns as null."""
     empty = table.schema.to_frame()
     return pl.concat([empty, *frames], how="diagonal_relaxed").select(table.schema.names())

@@ -16,6 +16,7 @@ from volsurf_assets.table_asset import table_asset
 from volsurf_resources.exchange_calendar import last_sessions
 from volsurf_tables.market import UNDERLYING_PRICES
 from volsurf_tables.surfaces import FITTED_SURFACES
+from volsurf_tables.table import Table
 from volsurf_tables.variance import REALIZED_VOLATILITY, VRP_METRICS
 
 HISTORY = 756  # sessions that the forecasts learn from
@@ -69,6 +70,7 @@ def _estimates(bars: pl.DataFrame) -> dict[str, Any]:
     last["har_forecast_21d"] = _or_null(har_forecast(daily, horizon=HORIZON).volatility)
     last["garch_forecast_21d"] = _or_null(garch_forecast(returns, horizon=HORIZON).volatility)
     present = int(np.isfinite(close).sum())
+    outcome: dict[str, str | None]
     if not np.isfinite(close[-1]):
         outcome = {"status": "missing", "reason": "no bar of this session"}
     elif missing := [name for name, value in last.items() if value is None]:
@@ -166,7 +168,7 @@ def _or_null(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _complete(frame: pl.DataFrame, session: Session, table: Any) -> pl.DataFrame:
+def _complete(frame: pl.DataFrame, session: Session, table: Table) -> pl.DataFrame:
     empty = table.schema.to_frame()
     rows = frame.with_columns(quote_date=pl.lit(session.day))
     return pl.concat([empty, rows], how="diagonal_relaxed").select(table.schema.names())

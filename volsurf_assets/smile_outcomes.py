@@ -1,0 +1,97 @@
+"""What stands in the table for an expiry: its fit, yesterday's, or the reason why there is none.
+
+Belongs here: status and reason of a slice, carrying, the at-the-money vol of thin expiries.
+"""
+
+import numpy as np
+import polars as pl
+
+from volsurf_assets.quality import chain_rules
+from volsurf_resources.settings import Settings
+from volsurf_tables.surfaces import FITTED_SURFACES
+
+CARRY_SESSIONS = 5  # how old carried parameters may be
+MAX_UNUSABLE_SHARE = 0.5  # of an expiry's rows: beyond it the chain is corrupt, not thin
+IDENTITY = ["symbol", "snapshot", "root", "expiration_date", "model_type"]
+
+
+def with_outcome(
+    described: pl.DataFrame, rows: pl.DataFrame, past: pl.DataFrame, settings: Settings
+) -> pl.DataFrame:
+    """Add status and reason; put the last fit where today's chain is corrupt or diverged.
+
+    Parameters
+    ----------
+    described
+        One row per expiry of one root, with `fit_status`.
+    rows
+        The quotes of that root, liquid or not.
+    past
+        Fitted rows of the sessions before.
+    """
+    names = [rule.name for rule in chain_rules(settings) if rule.severity == "error"]
+    marked = rows.with_columns(
+        is_unusable=pl.col("reject_reason").str.contains_any(names).fill_null(False)
+    )
+    by_expiry = marked.group_by("expiration_date")
+    outcome = described.join(
+        by_expiry.agg(unusable=pl.col("is_unusable").mean()), on="expiration_date", how="left"
+    ).join(by_expiry.map_groups(_atm_of_quotes), on="expiration_date", how="left")
+    is_fitted = pl.col("fit_status") == "converged"
+    too_few = pl.col("fit_status") == "too_few_points"
+    is_corrupt = (pl.col("unusable") > MAX_UNUSABLE_SHARE).fill_null(False)
+    least = pl.lit(settings.min_strikes_per_fit)
+    share = (100.0 * pl.col("unusable")).round(0).cast(pl.Int32)
+    judged = outcome.with_columns(
+        status=pl.when(is_fitted).then(pl.lit("fitted"))
+        .when(too_few & ~is_corrupt).then(pl.lit("skipped"))
+        .when(too_few).then(pl.lit("corrupt"))
+        .otherwise(pl.lit("failed")),
+        reason=pl.when(is_fitted).then(None)
+        .when(too_few & ~is_corrupt)
+        .then(pl.format("{} strikes to fit, needs {}", "num_points", least))
+        .when(too_few).then(pl.format("{} % of rows unusable", share))
+        .otherwise(pl.format("no convergence: {}", "fit_status")),
+        atm_method=pl.when(is_fitted).then(pl.lit("model"))
+        .when(pl.col("atm_of_quotes").is_not_null()).then(pl.lit("quotes")),
+        atm_vol=pl.coalesce("atm_vol", "atm_of_quotes"),
+        parameters_date=pl.when(is_fitted).then("quote_date"),
+        passes_no_arbitrage=(pl.col("butterfly_arbitrage_violations") == 0)
+        & (pl.col("min_durrleman_g") >= 0.0)
+        & (pl.col("calendar_arbitrage_violations").fill_null(0) == 0),
+    )  # fmt: skip
+    return _carry(judged.select(FITTED_SURFACES.schema.names()), past)
+
+
+def _atm_of_quotes(rows: pl.DataFrame) -> pl.DataFrame:
+    """At-the-money vol between the solved quotes around the forward; null without both."""
+    usable = rows.filter(pl.col("iv_mid") > 0.0, "is_tradable", ~pl.col("is_unusable"))
+    solved = usable.sort("log_moneyness")
+    k, w, tte = (
+        solved[name].to_numpy() for name in ("log_moneyness", "total_variance", "tte_years")
+    )
+    vol = None
+    if k.size and k[0] <= 0.0 <= k[-1]:
+        vol = float(np.sqrt(np.interp(0.0, k, w) / np.median(tte)))
+    return pl.DataFrame(
+        {"expiration_date": rows["expiration_date"][0], "atm_of_quotes": vol},
+        schema={"expiration_date": pl.Date, "atm_of_quotes": pl.Float64},
+    )
+
+
+def _carry(judged: pl.DataFrame, past: pl.DataFrame) -> pl.DataFrame:
+    """Replace corrupt and failed slices by the last fit of the same expiry, marked as carried."""
+    last = past.sort("quote_date").unique(IDENTITY, keep="last")
+    lost = judged.filter(pl.col("status").is_in(["corrupt", "failed"]))
+    carried = lost.select(*IDENTITY, "quote_date", "reason").join(
+        last.drop("quote_date", "reason"), on=IDENTITY
+    )
+    carried = carried.with_columns(status=pl.lit("carried")).select(judged.columns)
+    others = judged.join(carried.select(IDENTITY), on=IDENTITY, how="anti")
+    is_lost = pl.col("status").is_in(["corrupt", "failed"])
+    others = others.with_columns(
+        reason=pl.when(is_lost).then(pl.col("reason") + "; nothing to carry").otherwise("reason"),
+        status=pl.col("status").replace("corrupt", "skipped"),
+    )
+    types = FITTED_SURFACES.schema
+    return pl.concat([others.cast(types), carried.cast(types)])

@@ -1,0 +1,89 @@
+"""The quotes that a smile is fitted to: which, and with what weight.
+
+Belongs here: choosing liquid quotes, the cap, the weights; frame to arrays. Not here: the limits of
+a liquid quote (`quality`), or the fit.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from volsurf_resources.settings import Settings
+
+MIN_HALF_SPREAD = 2.5e-4  # of vol: closer quotes are not better known than this
+HOLDOUT = 5  # every fifth strike is left out to judge the fit
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Quotes to fit, slice after slice in order of expiry, each sorted by k."""
+
+    k: Array
+    vol: Array
+    low: Array
+    high: Array
+    tte: Array  # one per quote
+    weight: Array  # of squared errors in total variance
+    offsets: np.ndarray[Any, np.dtype[np.int64]]
+
+    def without(self, is_out: Mask) -> "Points":
+        """Leave some quotes out by giving them no weight."""
+        return Points(
+            self.k, self.vol, self.low, self.high, self.tte,
+            np.where(is_out, 0.0, self.weight), self.offsets,
+        )  # fmt: skip
+
+
+def points_to_fit(rows: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+    """Choose the quotes of one root's fits: liquid, on the wanted side, within the cap.
+
+    Adds `atm_guess`, the vol of the quotes nearest the forward, which sets the cap's scale.
+    """
+    side = {
+        "OTM": pl.col("is_out_of_the_money"),
+        "CALLS": pl.col("option_type") == "CALL",
+        "PUTS": pl.col("option_type") == "PUT",
+    }[settings.fit_side]
+    solved = rows.filter("is_liquid", side, pl.col("iv_mid") > 0.0)
+    nearest = pl.col("iv_mid").sort_by(pl.col("log_moneyness").abs()).head(4).median()
+    scaled = solved.with_columns(atm_guess=nearest.over("expiration_date"))
+    reach = settings.fit_cap_std_devs * pl.col("atm_guess") * pl.col("tte_years").sqrt()
+    return scaled.filter(pl.col("log_moneyness").abs() <= reach).sort(
+        "tte_years", "expiration_date", "log_moneyness"
+    )
+
+
+def points_of(chosen: pl.DataFrame, expiries: pl.Series, settings: Settings) -> Points:
+    """Arrays of the chosen quotes; `expiries` in order, those without quotes as empty slices."""
+    k, vol, low, high, tte, interest = (
+        chosen[name].cast(pl.Float64).to_numpy()
+        for name in (
+            "log_moneyness", "iv_mid", "iv_bid", "iv_ask", "tte_years", "open_interest",
+        )
+    )  # fmt: skip
+    slope = 2.0 * vol * tte  # d total variance / d vol
+    half = np.maximum(
+        0.5 * (high - np.where(np.isfinite(low), low, 2.0 * vol - high)), MIN_HALF_SPREAD
+    )
+    in_vol = {
+        "vega": 1.0 / half**2,
+        "equal": np.full(k.size, 1e6),
+        "open_interest": np.nan_to_num(interest, nan=1.0) * 1e3,
+    }[settings.fit_weighting]
+    counts = dict(chosen.group_by("expiration_date").len().iter_rows())
+    sizes = [counts.get(expiry, 0) for expiry in expiries]
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    return Points(k, vol, low, high, tte, in_vol / slope**2, offsets)
+
+
+def every_fifth(points: Points) -> Mask:
+    """Mark every fifth strike of each slice, never the outermost ones."""
+    starts, ends = np.repeat(points.offsets[:-1], np.diff(points.offsets)), points.offsets[1:]
+    place = np.arange(points.k.size) - starts
+    last = np.repeat(ends - points.offsets[:-1] - 1, np.diff(points.offsets))
+    return np.asarray((place % HOLDOUT == HOLDOUT // 2) & (place > 0) & (place < last))
