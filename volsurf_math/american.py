@@ -10,7 +10,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from volsurf_math.american_tree import Contract, Dividends, early_exercise_value, scratch_for
+from volsurf_math.american_tree import (
+    Contract,
+    Dividends,
+    early_exercise_value,
+    exercise_value,
+    scratch_for,
+)
 from volsurf_math.black import undiscounted_price
 from volsurf_math.broadcasting import FloatArray, float_columns, payoff_sign
 from volsurf_math.compile_options import KERNEL
@@ -55,8 +61,8 @@ def _european_equivalent_row(price, contract, dividends, steps, scratch):
         return nan, nan, nan, status
     df = exp(-rate * tte)
     vol, status = implied_vol_row(price, forward, strike, tte, df, sign)
-    intrinsic = sign * (spot - strike)
-    if status == OK and intrinsic > 0.0 and price - intrinsic <= RESOLUTION * spot:
+    floor = exercise_value(contract, dividends, scratch)
+    if status == OK and floor > 0.0 and price - floor <= RESOLUTION * spot:
         status = NO_TIME_VALUE
     if status != OK:
         return nan, nan, nan, status
@@ -227,8 +233,8 @@ def european_equivalent(
         the status is OK.
     status : int8 array
         :class:`~volsurf_math.implied_vol.ImpliedVolStatus`; NO_TIME_VALUE also where the price is
-        at or below what exercise at once pays, BAD_INPUT also where the dividends are worth more
-        than the stock.
+        at or below what an exercise pays that is fixed today (at once, or at a dividend),
+        BAD_INPUT also where the dividends are worth more than the stock.
     """
     dividends = _dividends(dividend_times, dividend_amounts)
     shape, columns = float_columns(price, spot, strike, tte, rate, forward, payoff_sign(is_call))

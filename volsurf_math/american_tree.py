@@ -32,6 +32,7 @@ from volsurf_math.compile_options import KERNEL
 NEARBY = 6  # odd numbers of steps tried to meet the last dividend
 HALVINGS = 30  # of the logarithmic range of the critical price
 NO_YIELD = 1e-9  # carry yield times years below which no call is exercised for it
+FAR = 4.5  # standard deviations above the forward that X does not reach
 NEGLIGIBLE = 1e-5  # premium over time value that moves no vol by more than its 1e-5th part
 
 
@@ -168,8 +169,12 @@ def _aligned_steps(dividends, horizon, steps):
 
 
 @njit(**KERNEL)
-def _last_worthy_dividend(contract, dividends):
-    """Time of the last dividend that exceeds the interest on the strike until the next; else 0."""
+def _last_worthy_dividend(contract, dividends, carry_yield, highest):
+    """Time of the last dividend before which a call is worth exercising, or 0.
+
+    It must exceed, with the carry yield of an X of `highest`, the interest on the strike until the
+    next dividend or expiry.
+    """
     strike, tte, rate = contract.strike, contract.tte, contract.rate
     last = 0.0
     for i in range(dividends.times.size):
@@ -179,7 +184,9 @@ def _last_worthy_dividend(contract, dividends):
             for other in dividends.times:
                 if time < other < following:
                     following = other
-            if dividends.amounts[i] > strike * -expm1(-rate * (following - time)):
+            wait = following - time
+            lost = dividends.amounts[i] + highest * max(-expm1(-carry_yield * wait), 0.0)
+            if lost > strike * -expm1(-rate * wait):
                 last = time
     return last
 
@@ -207,14 +214,15 @@ def _yield_is_idle(contract, carry_yield, x0, vol):
 def _exercise_horizon(contract, dividends, carry_yield, x0, vol):
     """Last instant at which exercise before expiry can pay: 0 if never, `tte` if always.
 
-    A call is exercised for a carry yield, or just before a dividend that exceeds the interest on
-    the strike until the next one; a put for the interest on the strike.
+    A call is exercised for a carry yield, or just before a dividend; a put for the interest on
+    the strike.
     """
-    tte, rate = contract.tte, contract.rate
-    if contract.sign < 0.0:
+    _, _, tte, rate, forward, sign = contract
+    if sign < 0.0:
         return 0.0 if rate <= 0.0 and carry_yield * tte >= -NO_YIELD else tte
     if rate >= 0.0 and _yield_is_idle(contract, carry_yield, x0, vol):
-        return _last_worthy_dividend(contract, dividends)
+        highest = max(x0, forward) * exp(FAR * vol * sqrt(tte))
+        return _last_worthy_dividend(contract, dividends, carry_yield, highest)
     return tte
 
 
@@ -236,6 +244,17 @@ def _critical_price(contract, dividends, carry_yield, x0, vol, horizon):
 
 
 @njit(**KERNEL)
+def exercise_value(contract, dividends, scratch):
+    """Value of the best exercise fixed today: at once, or at a dividend; a floor of any price."""
+    spot, strike, tte, rate, forward, sign = contract
+    x0 = spot - _escrow(dividends, tte, rate, 0.0, 0.0)
+    drift = log(forward / x0) / tte - rate
+    scratch.values[0], scratch.powers[0] = sign * (spot - strike), 1.0
+    _exercise_at_dividends(contract, dividends, 0.0, inf, x0, drift, scratch, 1)
+    return scratch.values[0]
+
+
+@njit(**KERNEL)
 def early_exercise_value(contract, dividends, vol, steps, scratch):
     """Early-exercise premium of one option; NaN where no stock is left beside its dividends."""
     spot, strike, tte, rate, forward, sign = contract
@@ -254,8 +273,6 @@ def early_exercise_value(contract, dividends, vol, steps, scratch):
     coarse = _tree_premium(contract, dividends, x0, vol, horizon, center, few, scratch)
     fine = _tree_premium(contract, dividends, x0, vol, horizon, center, many, scratch)
     premium = (many * fine - few * coarse) / (many - few)
-    scratch.values[0], scratch.powers[0] = sign * (spot - strike), 1.0
-    _exercise_at_dividends(contract, dividends, 0.0, inf, x0, -carry_yield, scratch, 1)
     european = exp(-rate * tte) * black(forward, strike, vol * vol * tte, sign)
-    certain = max(scratch.values[0] - european, 0.0)
-    return max(premium, certain) if isfinite(premium) else certain
+    floor = max(exercise_value(contract, dividends, scratch) - european, 0.0)
+    return max(premium, floor) if isfinite(premium) else floor
