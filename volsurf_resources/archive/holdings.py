@@ -5,8 +5,9 @@ Not here: reading the rows of a session.
 """
 
 import re
+from calendar import monthrange
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -28,7 +29,6 @@ from volsurf_resources.source import Unreadable
 Sessions = dict[str, dict[date, str]]
 
 _INDEXED: dict[tuple[object, ...], Sessions] = {}
-
 
 T = TypeVar("T", bound=FileTable)
 
@@ -62,16 +62,32 @@ class Claim(Generic[T]):
             raise Unreadable(f"{self.where} cannot be read: {error}") from None
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A file that could not be understood: why, and which tables of the mapping it is named by."""
+
+    reason: str
+    tables: tuple[FileTable, ...]
+
+
 @dataclass(slots=True)
 class Claims:
     """Which tables describe which parts, and the files that could not be understood."""
 
     found: list[Claim[Any]] = field(default_factory=list)
-    problems: dict[str, str] = field(default_factory=dict)
+    problems: dict[str, Problem] = field(default_factory=dict)
 
     def of(self, kind: type[T]) -> list[Claim[T]]:
         """Claims of one kind of table, in the mapping's order of preference."""
         return [claim for claim in self.found if isinstance(claim.table, kind)]
+
+    def faults_of(self, kind: type[FileTable]) -> list[str]:
+        """What is wrong with files that may hold a table of one kind."""
+        return [
+            problem.reason
+            for problem in self.problems.values()
+            if any(isinstance(table, kind) for table in problem.tables)
+        ]
 
 
 def claim_files(folder: Path, mapping: Mapping) -> Claims:
@@ -79,32 +95,29 @@ def claim_files(folder: Path, mapping: Mapping) -> Claims:
     claims = Claims()
     tables = list(mapping.tables())
     for path in data_files(folder):
-        for part in _parts(path, claims):
+        try:
+            parts = parts_of(path)
+        except Unreadable as error:
+            claims.problems[path.name] = Problem(str(error), tuple(table for _, table in tables))
+            continue
+        for part in parts:
             try:
-                claims.found += claim_part(part, folder, mapping.name, tables)
+                claims.found += claim_part(part, folder, mapping)
             except Unreadable as error:
-                claims.problems[str(part)] = str(error)
+                named = (table for _, table in tables if _is_named(part, folder, table))
+                claims.problems[str(part)] = Problem(str(error), tuple(named))
     order = {name: n for n, (name, _) in enumerate(tables)}
     claims.found.sort(key=lambda claim: order[claim.table_name])
     return claims
 
 
-def _parts(path: Path, claims: Claims) -> list[Part]:
-    try:
-        return parts_of(path)
-    except Unreadable as error:
-        claims.problems[path.name] = str(error)
-        return []
-
-
-def claim_part(
-    part: Part, folder: Path, mapping: str, tables: list[tuple[str, FileTable]]
-) -> list[Claim[Any]]:
+def claim_part(part: Part, folder: Path, mapping: Mapping) -> list[Claim[Any]]:
     """Tables that describe one part; `Unreadable` if some name it and none fits its columns."""
-    named = [(name, table) for name, table in tables if _is_named(part, folder, table)]
     fitting: list[Claim[Any]] = []
     misfits: list[str] = []
-    for name, table in named:
+    for name, table in mapping.tables():
+        if not _is_named(part, folder, table):
+            continue
         header = header_of(part, table.separator)
         refused = sorted(header & set(table.refuse_columns))
         if refused:
@@ -114,9 +127,9 @@ def claim_part(
             if table.must_fit:
                 misfits.append(f"{name} needs the columns {missing}, the file has {_few(header)}")
         else:
-            fitting.append(Claim(part, name, table, mapping))
+            fitting.append(Claim(part, name, table, mapping.name))
     if misfits and not fitting:
-        raise Unreadable(f"{part} does not fit mapping {mapping}: {min(misfits, key=len)}")
+        raise Unreadable(f"{part} does not fit mapping {mapping.name}: {min(misfits, key=len)}")
     return fitting
 
 
@@ -135,14 +148,31 @@ def _is_named(part: Part, folder: Path, table: FileTable) -> bool:
     return matches(table.files) and not matches(table.exclude)
 
 
-def named_date(claim: Claim[Chains]) -> date | None:
-    """The one date of a daily file, where the mapping says how its name tells it."""
-    pattern = claim.table.file_date
-    found = re.search(pattern, str(claim.part)) if pattern else None
+def may_hold(claim: Claim[Any], symbol: str | None, start: date, end: date) -> bool:
+    """Whether the name of a file leaves room for a symbol and a range of dates."""
+    cell = claim.table.columns.get("symbol")
+    if symbol and cell and not cell.needs:
+        header = pl.Schema()
+        told: str = pl.select(cell_text(cell, header, claim.part.name).str.to_uppercase()).item()
+        if told != symbol:
+            return False
+    named = _named_dates(claim.table, str(claim.part))
+    return named is None or (named[0] <= end and start <= named[1])
+
+
+def _named_dates(table: FileTable, name: str) -> tuple[date, date] | None:
+    """First and last date of a file whose name tells its day, month or year."""
+    pattern = table.file_date if isinstance(table, Chains) else ""
+    found = re.search(pattern, name, flags=re.IGNORECASE) if pattern else None
     digits = re.sub(r"\D", "", found[1]) if found else ""
+    year, month, day = (int(piece or 0) for piece in (digits[:4], digits[4:6], digits[6:]))
     try:
-        return datetime.strptime(digits, "%Y%m%d").date() if digits else None  # noqa: DTZ007
-    except ValueError:
+        if day:
+            return date(year, month, day), date(year, month, day)
+        if month:
+            return date(year, month, 1), date(year, month, monthrange(year, month)[1])
+        return (date(year, 1, 1), date(year, 12, 31)) if year else None
+    except ValueError:  # digits that are no date tell nothing
         return None
 
 

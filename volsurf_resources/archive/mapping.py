@@ -147,7 +147,7 @@ class Chains(FileTable):
     """Files of option quotes: one row per contract, or per strike with `call` and `put` sides.
 
     Quotes are as of their `quote_time` column, else of `minutes_before_close`. A pattern
-    `file_date` finds the one date of a daily file in its name: the others need not be opened.
+    `file_date` finds the day, month or year of a file in its name: the others stay closed.
     """
 
     allowed: ClassVar[frozenset[str]] = _names(RAW_OPTIONS_CHAINS.schema)

@@ -4,6 +4,7 @@ Belongs here: reading whole small tables, one source per series and date. Not he
 """
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any, TypeVar
 
 import polars as pl
@@ -15,7 +16,7 @@ from volsurf_resources.archive.cells import (
     refuse_unreadable,
     trimmed,
 )
-from volsurf_resources.archive.holdings import Claim
+from volsurf_resources.archive.holdings import Claim, may_hold
 from volsurf_resources.archive.mapping import Cell, DailyBars
 
 _WORDS = ("symbol", "index", "series", "data_source")
@@ -81,6 +82,8 @@ def bars(claims: Sequence[Claim[B]], key: str, name: str, symbol: str | None) ->
     regular: list[pl.DataFrame] = []
     last_resort: list[pl.DataFrame] = []
     for rank, claim in enumerate(claims):
+        if not may_hold(claim, symbol, date.min, date.max):
+            continue
         rows = rows_of(claim, **equal).drop_nulls([key, "quote_date", "close"])
         rows = rows.with_columns(pl.lit(rank).alias("__table"))
         (last_resort if claim.table.last_resort else regular).append(rows)

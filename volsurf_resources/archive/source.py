@@ -18,17 +18,25 @@ from volsurf_resources.archive.detection import mapping_for
 from volsurf_resources.archive.holdings import (
     Claim,
     Claims,
+    Problem,
     Sessions,
     claim_files,
-    named_date,
+    may_hold,
     sessions_in,
     symbol_text,
 )
-from volsurf_resources.archive.mapping import Bars, Chains, Curves, Dividends, Levels
+from volsurf_resources.archive.mapping import (
+    Bars,
+    Chains,
+    Curves,
+    Dividends,
+    FileTable,
+    Levels,
+)
 from volsurf_resources.archive.reader import data_files
 from volsurf_resources.archive.series import bars, rows_of
 from volsurf_resources.exchange_calendar import is_session
-from volsurf_resources.source import NoData, Unreadable
+from volsurf_resources.source import NoData, SourceError, Unreadable
 from volsurf_tables.market import INDEX_LEVELS, MARKET_RATES, UNDERLYING_PRICES
 from volsurf_tables.table import Table
 
@@ -55,7 +63,8 @@ class Archive:
     @property
     def problems(self) -> dict[str, str]:
         """Files (and members of zips) that could not be understood, and why."""
-        return dict(self._looked_at().problems)
+        found = self._looked_at().problems
+        return {name: problem.reason for name, problem in found.items()}
 
     def chain(self, symbol: str, session: date) -> pl.DataFrame:
         """Return the chain of one symbol and session, from the first table that holds it.
@@ -65,7 +74,7 @@ class Archive:
         """
         holding = [
             (claim, sessions[symbol][session])
-            for claim, sessions in self._holdings(session, session)
+            for claim, sessions in self._holdings(symbol, session, session)
             if session in sessions.get(symbol, {})
         ]
         for claim, refused in holding:
@@ -95,6 +104,8 @@ class Archive:
         """
         claims = self._looked_at()
         frame = bars(claims.of(Bars), "symbol", self.name, symbol)
+        if frame.is_empty() and claims.faults_of(Bars):
+            raise self._missing(Bars, f"the archive has no bars of {symbol}")
         frame = _in_schema(frame, UNDERLYING_PRICES).filter(pl.col("quote_date") >= start)
         frame = pl.concat([frame, self._closes_of_chains(symbol, start, end, frame["quote_date"])])
         splits = self.mapping.splits.get(symbol, {})
@@ -111,13 +122,17 @@ class Archive:
         """Return the freshest curve that was known at the session's end, of any age."""
         rows = list(latest_curve(self._looked_at().of(Curves), session))
         if not rows:
-            raise NoData(f"the archive has no rates up to {session}: {self._hint('rates')}")
+            told = f"the archive has no rates up to {session}; {self._hint('rates')}"
+            raise self._missing(Curves, told)
         frame = pl.DataFrame(rows).with_columns(quote_date=pl.lit(session), snapshot=pl.lit("EOD"))
         return _in_schema(frame, MARKET_RATES)
 
     def index_levels(self, start: date, end: date) -> pl.DataFrame:
         """Return daily bars of the volatility indices that the files have."""
-        frame = bars(self._looked_at().of(Levels), "index", self.name, None)
+        claims = self._looked_at()
+        frame = bars(claims.of(Levels), "index", self.name, None)
+        if frame.is_empty() and claims.faults_of(Levels):
+            raise self._missing(Levels, "the archive has no index levels")
         frame = _in_schema(frame, INDEX_LEVELS)
         return frame.filter(pl.col("quote_date").is_between(start, end)).sort("index", "quote_date")
 
@@ -146,7 +161,7 @@ class Archive:
 
     def files_for(self, symbol: str, session: date) -> list[Path]:
         """Return the files that hold a session of a symbol."""
-        held = self._holdings(session, session)
+        held = self._holdings(symbol, session, session)
         return sorted({claim.part.path for claim, days in held if session in days.get(symbol, {})})
 
     def _looked_at(self) -> Claims:
@@ -157,32 +172,35 @@ class Archive:
         return self._claims
 
     def _holdings(
-        self, start: date = date.min, end: date = date.max, among: Set[Path] | None = None
+        self,
+        symbol: str | None = None,
+        start: date = date.min,
+        end: date = date.max,
+        among: Set[Path] | None = None,
     ) -> Iterator[tuple[Claim[Chains], Sessions]]:
         """Chain files that may hold sessions of the range, with what they hold."""
         claims = self._looked_at()
         for claim in claims.of(Chains):
-            named = named_date(claim)
-            if (among is None or claim.part.path in among) and (
-                named is None or start <= named <= end
-            ):
-                try:
+            if among is not None and claim.part.path not in among:
+                continue
+            try:
+                if may_hold(claim, symbol, start, end):
                     yield claim, sessions_in(claim)
-                except Unreadable as error:
-                    claims.problems[str(claim.part)] = str(error)
+            except Unreadable as error:
+                claims.problems[str(claim.part)] = Problem(str(error), (claim.table,))
 
     def _served(self, symbol: str, start: date, end: date) -> list[date]:
         refused: dict[date, str] = {}
-        for _, sessions in self._holdings(start, end):
+        for _, sessions in self._holdings(symbol, start, end):
             for day, reason in sessions.get(symbol, {}).items():
                 if start <= day <= end:
                     refused[day] = refused.get(day, "") or reason
         return sorted(day for day, reason in refused.items() if not reason and is_session(day))
 
-    def _absent(self, symbol: str, session: date) -> Exception:
+    def _absent(self, symbol: str, session: date) -> SourceError:
         """Why there is no chain: a broken file may hold it, else what the archive does have."""
         near = (session - timedelta(days=366), session + timedelta(days=366))
-        held = list(self._holdings(*near))
+        held = list(self._holdings(None, *near))
         days = self._served(symbol, *near)
         if days:
             told = f"it has {len(days)} sessions from {days[0]} to {days[-1]}"
@@ -190,9 +208,12 @@ class Archive:
             others = sorted({name for _, sessions in held for name in sessions})
             told = f"within a year of it there are {others}; {self._hint('chains')}"
         message = f"the archive has no chain of {symbol} on {session}; {told}"
-        if problems := self._claims.problems:
-            first = next(iter(problems.values()))
-            return Unreadable(f"{message}. {len(problems)} files cannot be read, first: {first}")
+        return self._missing(Chains, message)
+
+    def _missing(self, kind: type[FileTable], message: str) -> SourceError:
+        faults = self._looked_at().faults_of(kind)
+        if faults:
+            return Unreadable(f"{message}. {len(faults)} files cannot be read, first: {faults[0]}")
         return NoData(message)
 
     def _hint(self, kind: str) -> str:
@@ -218,7 +239,7 @@ class Archive:
         self, symbol: str, start: date, end: date, known: pl.Series
     ) -> pl.DataFrame:
         closes: dict[date, float] = {}
-        for claim, sessions in self._holdings(start, end):
+        for claim, sessions in self._holdings(symbol, start, end):
             wanted = [
                 day
                 for day, refused in sessions.get(symbol, {}).items()

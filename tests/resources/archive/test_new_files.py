@@ -64,3 +64,23 @@ def test_files_named_by_date_are_opened_only_for_it(archive, tmp_path):
     assert source.problems == {}
     assert source.sessions("SPY", date(2024, 3, 1), date(2024, 3, 31)) == [date(2024, 3, 1)]
     assert list(source.problems) == ["d_20240304.csv"]
+
+
+def test_names_that_tell_symbol_and_month_spare_opening_other_files(archive):
+    mapping = MAPPING.replace("(\\\\d{8})", "_(\\\\d{6})").replace(
+        'symbol = "symbol"', 'symbol = { file_name = "^([a-z]+)_" }'
+    )
+    source = archive(
+        {
+            "volsurf.toml": mapping,
+            "spy_202403.csv": day_file("2024-03-01"),
+            "spy_202402.csv": day_file("no date"),
+            "qqq_202403.csv": day_file("no date"),
+        }
+    )
+    march = (date(2024, 3, 1), date(2024, 3, 31))
+    assert source.sessions("SPY", *march) == [date(2024, 3, 1)]
+    assert source.chain("SPY", date(2024, 3, 1)).height == 1
+    assert source.problems == {}
+    assert source.sessions("QQQ", *march) == []
+    assert list(source.problems) == ["qqq_202403.csv"]

@@ -8,7 +8,7 @@ import pytest
 
 from volsurf_resources.archive import Archive
 from volsurf_resources.rates import par_to_zero, sofr_to_continuous
-from volsurf_resources.source import NoData
+from volsurf_resources.source import NoData, Unreadable
 from volsurf_tables.market import INDEX_LEVELS, MARKET_RATES, UNDERLYING_PRICES
 
 MARCH = (date(2024, 3, 1), date(2024, 3, 31))
@@ -204,3 +204,19 @@ def test_answers_are_the_same_for_any_range(archive):
     whole = source.underlying("SPY", *MARCH)
     days = [source.underlying("SPY", day, day) for day in whole["quote_date"]]
     assert pl.concat(days).equals(whole)
+
+
+def test_broken_files_of_a_series_are_named_where_they_are_missed(archive):
+    files = {
+        "volsurf.toml": 'extends = ["public_series"]',
+        "VIX_History.csv": "<html>",
+        "SPY.csv": "",
+    }
+    source = archive(files)
+    for ask in (
+        lambda: source.index_levels(*MARCH),
+        lambda: source.underlying("SPY", *MARCH),
+        lambda: source.rates(MARCH[1]),
+    ):
+        with pytest.raises(Unreadable, match=r"the archive has no .*files cannot be read, first"):
+            ask()
