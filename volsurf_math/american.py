@@ -25,7 +25,7 @@ from volsurf_math.implied_vol import ImpliedVolStatus, implied_vol_row
 STEPS = 75
 MOST_STEPS = 401  # 2^-n of the larger tree must not underflow
 VOL_TOLERANCE = 1e-7
-RESOLUTION = 1e-7  # of the spot: a smaller excess over immediate exercise carries no volatility
+RESOLUTION = 1e-6  # of the spot: a smaller excess over immediate exercise carries no volatility
 SECANT_STEPS = 8  # then the bracket is halved, where the price hardly depends on the volatility
 MAX_ITERATIONS = 40
 
