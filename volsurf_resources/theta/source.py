@@ -4,6 +4,7 @@ Belongs here: what a `MarketSource` offers, as synchronous methods; which sessio
 Not here: which endpoints make up a chain (`chains`).
 """
 
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -79,6 +80,7 @@ class ThetaData:
             backoff=backoff,
             cache=ResponseCache(cache_dir) if cache_dir else None,
         )
+        weakref.finalize(self, self._loop.end, self._client.close).atexit = False
 
     @property
     def name(self) -> str:
@@ -95,15 +97,16 @@ class ThetaData:
     ) -> pl.DataFrame:
         """Return the chain of every root of a symbol, optionally of some expiries only.
 
-        Raises NoData if the vendor has none, TryLater before the report or snapshot exists,
-        NotAllowed before the tier's first date.
+        Raises NoData if the vendor has none; TryLater before the report or snapshot exists, and
+        while it may only be late: of today and the session before; NotAllowed before the tier's
+        first date.
         """
         self._refuse_impossible(symbol, session)
         rows = self._loop.run(self._chains(symbol, [session]))
         if rows.is_empty():
             what = f"{symbol} has no chain of {session}"
-            if session == self._today():
-                raise TryLater(f"{what} yet: the session's report is late")
+            if session >= calendar.previous_session(self._today()):
+                raise TryLater(f"{what} yet: its report may be late")
             raise NoData(what)
         expiry = pl.col("expiration_date")
         return rows.filter(expiry.is_between(exp_min or date.min, exp_max or date.max))
@@ -162,8 +165,7 @@ class ThetaData:
 
     def close(self) -> None:
         """Close connections and thread; the next question opens them again."""
-        self._loop.run(self._client.close())
-        self._loop.close()
+        self._loop.close(self._client.close)
 
     def __enter__(self) -> Self:
         """Return itself, to be closed at the end of a `with`."""

@@ -7,6 +7,7 @@ two standard deviations, both sides. SPY has one root; SPX has SPX (third Friday
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from math import erf, exp, log, pi, sin, sqrt
 
 from volsurf_resources import exchange_calendar as calendar
@@ -103,8 +104,13 @@ def expirations(root: str, day: date) -> list[date]:
     return [friday + timedelta(weeks=n) for n in (1, 2, 4, 8, 13)]
 
 
-def contracts(root: str, day: date) -> Iterable[Contract]:
-    """Yield the chain of a root on a session."""
+@lru_cache(maxsize=64)
+def contracts(root: str, day: date) -> tuple[Contract, ...]:
+    """Return the chain of a root on a session."""
+    return tuple(_contracts(root, day))
+
+
+def _contracts(root: str, day: date) -> Iterable[Contract]:
     now = calendar.session_close(day)
     s = spot(ROOTS[root], day)
     for expiration in expirations(root, day):

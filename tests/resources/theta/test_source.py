@@ -1,8 +1,11 @@
 """The market source over a fake terminal that keeps the vendor's rules."""
 
 import asyncio
+import gc
 import os
 import threading
+import time
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from datetime import UTC, date, datetime
 
 import polars as pl
@@ -139,9 +142,9 @@ def test_impossible_sessions_are_refused_without_a_request(theta, terminal, sess
 
 
 def test_a_session_without_data_is_no_data_and_an_unknown_symbol_too(theta, terminal):
-    terminal.market.missing.add(SESSION)
-    with pytest.raises(NoData, match="SPY has no chain of 2024-11-14"):
-        theta.chain("SPY", SESSION)
+    terminal.market.missing.add(date(2024, 11, 12))
+    with pytest.raises(NoData, match="SPY has no chain of 2024-11-12"):
+        theta.chain("SPY", date(2024, 11, 12))
     with pytest.raises(NoData, match="NOPE"):
         theta.chain("NOPE", date(2024, 11, 13))
 
@@ -150,9 +153,10 @@ def test_today_is_asked_by_expiration_and_is_late_rather_than_missing(theta, ter
     assert theta.chain("SPY", TODAY).height == 130
     assert {call.params.get("expiration") for call in terminal.calls} >= {"2024-11-22"}
     assert "*" not in {call.params.get("expiration") for call in terminal.calls}
-    terminal.market.missing.add(TODAY)
-    with pytest.raises(TryLater, match="report is late"):
-        theta.chain("SPY", TODAY)
+    terminal.market.missing.update({SESSION, TODAY})
+    for session in (SESSION, TODAY):
+        with pytest.raises(TryLater, match="its report may be late"):
+            theta.chain("SPY", session)
 
 
 def test_before_its_report_today_is_refused(terminal, tier):
@@ -354,6 +358,26 @@ def test_it_works_inside_a_running_loop_and_after_close(theta):
     assert theta.chain("SPX", SESSION).height == 208  # more requests than may run at once
     theta.close()
     assert theta.chain("SPX", SESSION).height == 208
+
+
+def test_one_that_is_forgotten_closes_itself(terminal, tier):
+    theta_of(terminal, tier).chain("SPY", SESSION)
+    gc.collect()
+    ours = [thread for thread in threading.enumerate() if thread.name == "volsurf-theta"]
+    for thread in ours:
+        thread.join(5.0)
+    assert not any(thread.is_alive() for thread in ours)
+
+
+def test_closing_cancels_what_still_runs(terminal, tier):
+    terminal.hold_s = 0.2
+    with theta_of(terminal, tier) as theta, ThreadPoolExecutor() as pool:
+        chain = pool.submit(theta.chain, "SPY", SESSION)
+        while not terminal.calls:
+            time.sleep(0.001)
+        theta.close()
+        with pytest.raises(CancelledError):
+            chain.result(5.0)
 
 
 def test_status_without_a_terminal_says_how_to_start_one():
