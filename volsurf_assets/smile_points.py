@@ -54,7 +54,7 @@ def points_to_fit(rows: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     scaled = solved.with_columns(atm_guess=nearest.over("expiration_date"))
     reach = settings.fit_cap_std_devs * pl.col("atm_guess") * pl.col("tte_years").sqrt()
     return scaled.filter(pl.col("log_moneyness").abs() <= reach).sort(
-        "tte_years", "expiration_date", "log_moneyness"
+        "expiration_date", "log_moneyness"
     )
 
 

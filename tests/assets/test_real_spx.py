@@ -1,0 +1,115 @@
+"""Forty-one sessions of real SPX chains: European, two roots, a holiday copy; and a sparse year."""
+
+import os
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.assets.pipeline import fill, make, settings_of
+from volsurf_resources.archive import Archive
+from volsurf_resources.lake import Lake
+from volsurf_resources.source import NoData
+
+pytestmark = pytest.mark.skipif(
+    "VOLSURF_REAL_DATA" not in os.environ, reason="VOLSURF_REAL_DATA names no folder of real data"
+)
+HOLIDAY = date(2019, 5, 27)
+
+
+@pytest.fixture(scope="module")
+def source():
+    return Archive(Path(os.environ["VOLSURF_REAL_DATA"]))
+
+
+@pytest.fixture(scope="module")
+def lake(source, tmp_path_factory):
+    settings = settings_of(tmp_path_factory.mktemp("spx"))
+    lake = Lake(settings.lake_root)
+    days = source.sessions("SPX", date(2019, 4, 1), date(2019, 7, 15))
+    fill(lake, source, settings, days, ["SPX"])
+    make(lake, settings, days)
+    return lake
+
+
+@pytest.fixture(scope="module")
+def fits(lake):
+    return lake.read("fitted_surfaces").filter(pl.col("status") == "fitted")
+
+
+def test_forty_one_sessions_and_no_holiday_copy(lake, source):
+    assert len(lake.days("raw_options_chains")) == 41
+    with pytest.raises(NoData, match="2019-05-27"):
+        source.chain("SPX", HOLIDAY)
+
+
+def test_fit_error(fits):
+    assert fits.height >= 1180
+    assert fits["rmse"].median() < 0.06
+    assert fits["rmse"].quantile(0.95) < 0.30
+    assert fits["inside_spread_share"].median() > 0.9
+    assert fits["holdout_rmse"].median() < 0.09
+
+
+def test_no_arbitrage(fits):
+    assert (fits["butterfly_arbitrage_violations"] == 0).all()
+    pairs = fits.filter(pl.col("calendar_arbitrage_violations").is_not_null())
+    assert (pairs["calendar_arbitrage_violations"] > 0).mean() < 0.005
+
+
+def test_implied_rate_is_near_the_bill_rate(lake):
+    forwards = lake.read("implied_forwards").filter(
+        pl.col("tte_years").is_between(1 / 12, 0.5), pl.col("status") == "estimated"
+    )
+    for day, rows in forwards.group_by("quote_date"):
+        curve = lake.read("market_rates", [day[0]]).sort("tenor_years")
+        bill = np.interp(rows["tte_years"], curve["tenor_years"], curve["zero_rate"])
+        gap = 1e4 * np.median(rows["implied_rate"].to_numpy() - bill)
+        assert abs(gap) < 40.0, (day, gap)
+
+
+def test_thirty_day_vol_follows_vix(lake):
+    both = lake.read("vrp_metrics").join(
+        lake.read("index_levels").filter(pl.col("index") == "VIX"), on="quote_date"
+    )
+    assert both.height == 41
+    assert np.corrcoef(both["implied_vol_30d"], both["close"])[0, 1] > 0.94
+
+
+def test_am_and_pm_roots_of_one_expiry_stay_apart(lake):
+    third_friday = lake.read("implied_forwards").filter(
+        pl.col("quote_date") == date(2019, 5, 1), pl.col("expiration_date") == date(2019, 6, 21)
+    )
+    times = dict(third_friday.select("root", "expiry_time").iter_rows())
+    assert times["SPXW"] - times["SPX"] == timedelta(hours=6, minutes=30)
+
+
+class TestSparseYear:
+    @pytest.fixture(scope="class")
+    def sparse(self, source, tmp_path_factory):
+        settings = settings_of(tmp_path_factory.mktemp("sparse"))
+        lake = Lake(settings.lake_root)
+        days = source.sessions("SPY", date(2021, 1, 1), date(2021, 12, 31))
+        fill(lake, source, settings, days, ["SPY"])
+        make(lake, settings, days)
+        return lake
+
+    def test_every_session_lands(self, sparse):
+        for table in sparse.tables:
+            assert len(sparse.days(table.name)) == 252, table.name
+
+    def test_what_cannot_be_fitted_is_skipped_with_a_reason(self, sparse):
+        skipped = sparse.read("fitted_surfaces").filter(pl.col("status") == "skipped")
+        assert skipped.height > 200
+        assert skipped["reason"].str.contains("strikes to fit, needs 10").mean() > 0.9
+
+    def test_windows_fill(self, sparse):
+        realised = sparse.read("realized_volatility")
+        assert realised["rv_21d"].is_null().sum() == 21  # a return needs two closes
+        assert realised["rv_63d"].is_not_null().sum() == 252 - 63
+        premium = sparse.read("vrp_metrics")
+        first = premium.filter(pl.col("vrp_zscore").is_not_null())["quote_date"].min()
+        before = premium.filter(pl.col("quote_date") < first)["vrp_30d"].is_not_null().sum()
+        assert before == 20  # VRP_MIN_HISTORY

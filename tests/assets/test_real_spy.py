@@ -1,0 +1,102 @@
+"""Fourteen sessions of real SPY chains through every table: American, dividends, wide quotes."""
+
+import os
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.assets.pipeline import fill, make, settings_of
+from volsurf_resources.archive import Archive
+from volsurf_resources.lake import Lake
+
+pytestmark = pytest.mark.skipif(
+    "VOLSURF_REAL_DATA" not in os.environ, reason="VOLSURF_REAL_DATA names no folder of real data"
+)
+FIRST, LAST = date(2026, 7, 1), date(2026, 8, 31)
+WIDE = date(2026, 8, 4)  # quotes taken after the close
+
+
+@pytest.fixture(scope="module")
+def real() -> Path:
+    return Path(os.environ["VOLSURF_REAL_DATA"])
+
+
+@pytest.fixture(scope="module")
+def lake(real, tmp_path_factory):
+    settings = settings_of(tmp_path_factory.mktemp("spy"))
+    lake, source = Lake(settings.lake_root), Archive(real)
+    days = source.sessions("SPY", FIRST, LAST)
+    fill(lake, source, settings, days, ["SPY"], history=300)
+    make(lake, settings, days)
+    return lake
+
+
+@pytest.fixture(scope="module")
+def fits(lake):
+    return lake.read("fitted_surfaces").filter(pl.col("status") == "fitted")
+
+
+def test_all_sessions_reach_every_table(lake):
+    days = lake.days("raw_options_chains")
+    assert len(days) == 14
+    for table in lake.tables:
+        assert set(days) <= set(lake.days(table.name)), table.name
+
+
+def test_fit_error_is_near_that_of_a_plain_weighted_svi(fits):
+    inside = fits.filter(pl.col("tte_years").is_between(7 / 365, 730 / 365))
+    assert inside.height >= 370
+    assert inside["rmse"].median() < 0.10
+    assert inside["rmse"].quantile(0.95) < 0.25
+
+
+def test_no_butterfly_arbitrage_and_next_to_no_calendar_arbitrage(lake, fits):
+    assert (fits["butterfly_arbitrage_violations"] == 0).all()
+    assert (fits["min_durrleman_g"] >= 0.0).all()
+    pairs = fits.filter(pl.col("calendar_arbitrage_violations").is_not_null())
+    violated = pairs.filter(pl.col("calendar_arbitrage_violations") > 0)
+    assert violated.height < 0.005 * pairs.height
+    assert not violated["passes_no_arbitrage"].any()
+    assert lake.read("fitted_surfaces").filter(pl.col("status") == "failed").is_empty()
+
+
+def test_thirty_day_vol_is_the_vendors(lake, real):
+    vendor = pl.read_parquet(real / "spy_chains_2026.parquet", columns=["quote_date", "iv30"])
+    joined = lake.read("vrp_metrics").join(vendor.unique(), on="quote_date")
+    assert joined.height == 14
+    gap = 100.0 * joined["implied_vol_30d"] - joined["iv30"]
+    assert gap.abs().max() < 0.2
+
+
+def test_wide_quotes_are_flagged(lake):
+    wide = lake.read("quote_issues").filter(pl.col("rule").is_in(["spread_wide", "spread_unusable"]))
+    counts = wide.group_by("quote_date").len().sort("len")
+    assert counts["quote_date"][-1] == WIDE
+    assert counts["len"][-1] > 1.5 * counts["len"][-2]
+
+
+def test_every_unfitted_expiry_says_why(lake):
+    rest = lake.read("fitted_surfaces").filter(pl.col("status") != "fitted")
+    assert rest["reason"].is_not_null().all()
+
+
+def test_stored_errors_follow_from_stored_parameters_and_quotes(lake, fits):
+    row = fits.filter(pl.col("num_points") > 50).row(0, named=True)
+    quotes = lake.read("option_quotes", [row["quote_date"]]).filter(
+        pl.col("expiration_date") == row["expiration_date"], "is_liquid", "is_out_of_the_money",
+        pl.col("log_moneyness").is_between(row["k_min"], row["k_max"]),
+    )  # fmt: skip
+    k, vol, tte = (
+        quotes[name].to_numpy() for name in ("log_moneyness", "iv_mid", "tte_years")
+    )
+    a, b, rho, m, sigma = (row[f"svi_{name}"] for name in ("a", "b", "rho", "m", "sigma"))
+    model = np.sqrt((a + b * (rho * (k - m) + np.sqrt((k - m) ** 2 + sigma**2))) / tte)
+    error = 100.0 * (model - vol)
+    assert row["rmse"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-9)
+    assert row["mae"] == pytest.approx(np.abs(error).mean(), rel=1e-9)
+    assert row["max_error"] == pytest.approx(np.abs(error).max(), rel=1e-9)
+    atm = np.sqrt((a + b * (-rho * m + np.sqrt(m**2 + sigma**2))) / row["tte_years"])
+    assert row["atm_vol"] == pytest.approx(atm, abs=1e-8)
