@@ -163,3 +163,15 @@ def test_duplicates(spoilt):
             rows = chain.filter(pl.col("contract_id") == name)
             assert rows.height == 2
             assert rows.unique().height == distinct
+
+
+def test_the_strikes_beside_a_spoilt_one_are_clean(spoilt):
+    side = ["expiration_date", "option_type"]
+    changed = spoilt.filter(~pl.col("dirt").is_in(list(ADDED)))
+    listed = BOOK.sort(*side, "strike").with_columns(
+        rank=pl.int_range(pl.len()).over(side, order_by="strike")
+    )
+    ranks = listed.join(changed.select("contract_id"), on="contract_id", how="semi")
+    gaps = ranks.select(pl.col("rank").diff().over(side, order_by="rank"))["rank"].drop_nulls()
+    assert gaps.len() > 50
+    assert (gaps > 1).all()

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from datetime import date
 from hashlib import sha256
+from time import perf_counter
 
 import numpy as np
 import polars as pl
@@ -169,3 +170,13 @@ def test_impossible_markets_are_refused():
         SimulatedMarket(symbols=("SPY", "AAPL"))
     with pytest.raises(ValueError, match="dirt"):
         SimulatedMarket(dirt=0.9)
+
+
+@pytest.mark.slow
+def test_a_quarter_of_chains_comes_in_seconds():
+    forget()
+    market = SimulatedMarket()
+    start = perf_counter()
+    for day in sessions(date(2026, 5, 11), date(2026, 8, 4)):
+        market.chain("SPY", day)
+    assert perf_counter() - start < 15.0
