@@ -23,7 +23,14 @@ from volsurf_resources.conform import check_rows, conform
 from volsurf_resources.content import part_hashes
 from volsurf_resources.lake_errors import BadFile, HistoryPruned
 from volsurf_resources.lake_files import locked, put_in_place, strays, write_beside
-from volsurf_resources.lake_reading import Stored, collect, load, understood_footer
+from volsurf_resources.lake_reading import (
+    Stored,
+    Versions,
+    damage_named,
+    load,
+    scan,
+    understood_footer,
+)
 from volsurf_resources.lake_sql import Parameters, run_query
 from volsurf_resources.provenance import (
     Footer,
@@ -133,7 +140,9 @@ class Lake:
         contract = self.table(table)
         while True:
             versions = self.versions(table, days, known_at)
-            frame = collect(contract, versions, symbols, columns, snapshot)
+            query = _chosen(scan(contract, versions), contract, symbols, columns, snapshot)
+            with damage_named(contract, versions):
+                frame = query.collect()
             # A date replaced in between shows its new version, which was not known yet.
             if known_at is None or versions == self.versions(table, days, known_at):
                 return frame
@@ -172,7 +181,7 @@ class Lake:
 
     def versions(
         self, table: str, days: Sequence[Day] | None = None, known_at: datetime | None = None
-    ) -> list[tuple[Path, Footer]]:
+    ) -> Versions:
         """Return the file that holds each date (None: all), now or as known at a past time."""
         contract = self.table(table)
         wanted = self.days(table) if days is None else sorted({_date(day) for day in days})
@@ -275,6 +284,21 @@ def _date(day: Day) -> date:
 def _dates(folder: Path) -> Iterator[date]:
     for path in folder.glob("[0-9]*.parquet"):
         yield date.fromisoformat(path.stem)
+
+
+def _chosen(
+    rows: pl.LazyFrame,
+    contract: Table,
+    symbols: Sequence[str] | None,
+    columns: Sequence[str] | None,
+    snapshot: str | None,
+) -> pl.LazyFrame:
+    if symbols is not None:
+        rows = rows.filter(pl.col(contract.column("symbol").name).is_in(list(symbols)))
+    if snapshot is not None and "snapshot" in contract.schema:
+        rows = rows.filter(pl.col("snapshot") == snapshot)
+    names = contract.schema if columns is None else columns
+    return rows.select([contract.column(name).name for name in names])
 
 
 def _with_unchanged(

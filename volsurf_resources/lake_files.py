@@ -5,6 +5,7 @@ Belongs here: flock, fsync, rename. Not here: what is in the file.
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,20 @@ def put_in_place(hidden: Path, path: Path) -> None:
     """Make a hidden file the visible one, at once."""
     hidden.replace(path)
     sync(path.parent)
+
+
+def link(path: Path, other: Path) -> None:
+    """Give a file a second name: a link, or a copy where the file system has no links.
+
+    That is safe because files are only ever replaced, never written into.
+    """
+    try:
+        os.link(path, other)
+    except OSError:
+        hidden = other.with_name(f".{other.name}.tmp")
+        shutil.copyfile(path, hidden)
+        sync(hidden)
+        hidden.replace(other)
 
 
 def strays(folder: Path) -> Iterator[tuple[Path, Path]]:

@@ -3,33 +3,21 @@
 Belongs here: keeping, finding and pruning old versions of one date. Not here: the current one.
 """
 
-import os
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from volsurf_resources.lake_files import sync
+from volsurf_resources.lake_files import link, sync
 
 STAMP = "%Y%m%dT%H%M%S.%fZ"
 
 
 def keep(path: Path, known_at: datetime, folder: Path) -> None:
-    """Put the current file into the history, under the time at which it became known.
-
-    A link where the file system allows it; that is safe because files are only ever replaced.
-    """
+    """Put the current file into the history, under the time at which it became known."""
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / f"{known_at.astimezone(UTC).strftime(STAMP)}.parquet"
-    if kept.exists():
-        return
-    try:
-        os.link(path, kept)
-    except OSError:
-        hidden = kept.with_name(f".{kept.name}.tmp")
-        shutil.copyfile(path, hidden)
-        sync(hidden)
-        hidden.replace(kept)
-    sync(folder)
+    if not kept.exists():
+        link(path, kept)
+        sync(folder)
 
 
 def known_versions(folder: Path) -> list[tuple[datetime, Path]]:

@@ -4,8 +4,10 @@ Belongs here: which files this program can read, and one query over many of them
 file is the right one for a date.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +16,8 @@ from volsurf_resources.conform import modernise
 from volsurf_resources.lake_errors import BadFile, NewerVersion
 from volsurf_resources.provenance import Footer, damaged, read_footer
 from volsurf_tables.table import Table
+
+Versions = Sequence[tuple[Path, Footer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,8 @@ def understood_footer(path: Path, contract: Table) -> Footer | None:
 def load(path: Path, footer: Footer, contract: Table) -> pl.DataFrame:
     """Return a file's rows in today's schema; BadFile if it is damaged or not what it says."""
     try:
-        frame = pl.read_parquet(path, hive_partitioning=False, glob=False)
+        with path.open("rb") as file:
+            frame = pl.read_parquet(file)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise BadFile(damaged(path, error)) from error
     if footer.schema_version < contract.version:
@@ -56,35 +61,29 @@ def load(path: Path, footer: Footer, contract: Table) -> pl.DataFrame:
     return frame
 
 
-def collect(
-    contract: Table,
-    versions: Sequence[tuple[Path, Footer]],
-    symbols: Sequence[str] | None,
-    columns: Sequence[str] | None,
-    snapshot: str | None,
-) -> pl.DataFrame:
-    """Return the rows of some files in one query; those of older versions are modernised."""
-    today = [path for path, footer in versions if footer.schema_version == contract.version]
-    older = [version for version in versions if version[1].schema_version < contract.version]
-    names = [
-        contract.column(name).name for name in (contract.schema if columns is None else columns)
-    ]
+def scan(contract: Table, versions: Versions) -> pl.LazyFrame:
+    """Return all rows of some files in order of date; those of older versions are modernised.
+
+    Each file is opened once, so that a query sees one version of it whoever replaces it meanwhile.
+    """
     rows = [pl.LazyFrame(schema=contract.schema)]
-    if today:
-        rows.append(
-            pl.scan_parquet(today, schema=contract.schema, hive_partitioning=False, glob=False)
-        )
-    rows.extend(load(path, footer, contract).lazy() for path, footer in older)
-    query = pl.concat(rows)
-    if symbols is not None:
-        query = query.filter(pl.col(contract.column("symbol").name).is_in(list(symbols)))
-    if snapshot is not None and "snapshot" in contract.schema:
-        query = query.filter(pl.col("snapshot") == snapshot)
-    if older:
-        query = query.sort(contract.date, *contract.key)
+    for is_today, files in groupby(versions, lambda v: v[1].schema_version == contract.version):
+        if is_today:
+            paths = [path for path, _ in files]
+            rows.append(
+                pl.scan_parquet(paths, schema=contract.schema, hive_partitioning=False, glob=False)
+            )
+        else:
+            rows.extend(load(path, footer, contract).lazy() for path, footer in files)
+    return pl.concat(rows)
+
+
+@contextmanager
+def damage_named(contract: Table, versions: Versions) -> Iterator[None]:
+    """Turn a complaint about files into one that names the file, if one of these is damaged."""
     try:
-        return query.select(names).collect()
-    except (pl.exceptions.PolarsError, OSError):
+        yield
+    except Exception:
         for path, footer in versions:
             load(path, footer, contract)
         raise

@@ -5,7 +5,7 @@ lake. A reader keeps the file that it opened; whoever opens after a publish sees
 """
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from volsurf_resources.lake import Lake
-from volsurf_resources.lake_files import locked, put_in_place
-from volsurf_resources.lake_sql import damage_named, rows_of
+from volsurf_resources.lake_files import link, locked, put_in_place
+from volsurf_resources.lake_reading import damage_named, load
+from volsurf_resources.provenance import columns_digest
 from volsurf_tables.table import Table
 from volsurf_tables.views import VIEWS, create_views
 
@@ -43,18 +44,35 @@ def publish(lake: Lake, path: Path) -> Published:
     BadFile, and the old copy stays, where a file of the lake is damaged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(path.with_name(f".{path.name}.lock")):
-        entries = list(_entries(lake))
-        rows = sum(int(str(entry[2])) for entry in entries)
-        fingerprint = _fingerprint(lake, entries)
+    with locked(lake.root / ".locks" / "publish.lock"):
+        fingerprint = _fingerprint(lake)
         if _published_fingerprint(path) == fingerprint:
-            return Published(path, rows, changed=False)
+            return Published(path, _rows(lake), changed=False)
         hidden = path.with_name(f".{path.name}.tmp")
         _clear(hidden)
-        with damage_named(lake, lake.tables), _built(hidden) as connection:
-            _fill(connection, lake, entries, fingerprint)
+        with _as_it_is(lake) as still, _built(hidden) as connection:
+            for table in lake.tables:
+                with damage_named(table, lake.versions(table.name)):
+                    _copy(connection, still, table)
+            _describe(connection, still)
+            rows = _rows(still)
         put_in_place(hidden, path)
         return Published(path, rows, changed=True)
+
+
+@contextmanager
+def _as_it_is(lake: Lake) -> Iterator[Lake]:
+    """Give a lake of links to the current files, which stay the same whoever writes meanwhile."""
+    still = Lake(lake.root / ".publishing", tables=lake.tables)
+    shutil.rmtree(still.root, ignore_errors=True)
+    for table in lake.tables:
+        (still.root / table.name).mkdir(parents=True)
+        for path, _ in lake.versions(table.name):
+            link(path, still.path(table.name, path.stem))
+    try:
+        yield still
+    finally:
+        shutil.rmtree(still.root)
 
 
 def _clear(hidden: Path) -> None:
@@ -64,7 +82,7 @@ def _clear(hidden: Path) -> None:
     shutil.rmtree(hidden.with_name(f"{hidden.name}.tmp"), ignore_errors=True)
 
 
-def _entries(lake: Lake) -> Iterator[tuple[object, ...]]:
+def _entries(lake: Lake) -> Iterator[tuple[str, str, int, str, str, str]]:
     for table in lake.tables:
         for path, footer in lake.versions(table.name):
             run_id = footer.provenance.run_id
@@ -72,10 +90,14 @@ def _entries(lake: Lake) -> Iterator[tuple[object, ...]]:
             yield (table.name, path.stem, footer.rows, footer.content_hash, known_at, run_id)
 
 
-def _fingerprint(lake: Lake, entries: Iterable[tuple[object, ...]]) -> str:
+def _rows(lake: Lake) -> int:
+    return sum(rows for _, _, rows, *_ in _entries(lake))
+
+
+def _fingerprint(lake: Lake) -> str:
     """Hash of all that the copy is made from: the contract, the views, the partitions."""
     digest = blake2b(digest_size=16)
-    for part in (*lake.tables, *VIEWS, *entries):
+    for part in (*lake.tables, *VIEWS, *_entries(lake)):
         digest.update(repr(part).encode())
     return digest.hexdigest()
 
@@ -99,37 +121,50 @@ def _built(path: Path) -> Iterator["DuckDBPyConnection"]:
 
     # The resource itself leaves the file open when the body raises.
     with DuckDBResource(database=str(path)).get_connection() as connection, closing(connection):
+        connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
         yield connection
 
 
-def _fill(
-    connection: "DuckDBPyConnection",
-    lake: Lake,
-    entries: list[tuple[object, ...]],
-    fingerprint: str,
-) -> None:
-    connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
-    for table in lake.tables:
-        _copy(connection, lake, table)
+def _describe(connection: "DuckDBPyConnection", lake: Lake) -> None:
+    """Add what is said about the tables: views, provenance, the fingerprint."""
     for statement in create_views(frozenset(table.name for table in lake.tables)):
         connection.execute(statement)
     connection.execute(_PROVENANCE)
-    if entries:
+    if entries := list(_entries(lake)):
         frame = pl.DataFrame(entries, orient="row", schema=["t", "d", "n", "c", "k", "r"])
         connection.register("entries", frame)
         connection.execute("INSERT INTO volsurf_provenance FROM entries")
-    connection.execute("CREATE TABLE volsurf_publication AS SELECT ? AS fingerprint", [fingerprint])
+    fingerprint = [_fingerprint(lake)]
+    connection.execute("CREATE TABLE volsurf_publication AS SELECT ? AS fingerprint", fingerprint)
 
 
 def _copy(connection: "DuckDBPyConnection", lake: Lake, table: Table) -> None:
     """Copy a table in the order of its key down to the date, by which look-ups skip blocks."""
     order = ", ".join(f'"{name}"' for name in table.key[: table.key.index(table.date) + 1])
-    rows = rows_of(connection, lake, table)
+    rows = _rows_of(connection, lake, table)
     connection.execute(f"CREATE TABLE {table.name} AS FROM ({rows}) ORDER BY {order}")
     connection.execute(_comment("TABLE", table.name, table.meaning))
     for column in table.columns:
         place = f'{table.name}."{column.name}"'
         connection.execute(_comment("COLUMN", place, f"{column.meaning} [{column.unit}]"))
+
+
+def _rows_of(connection: "DuckDBPyConnection", lake: Lake, table: Table) -> str:
+    """Return the query for all rows: DuckDB reads today's files itself, we the older ones."""
+    older, today, columns = [], [], columns_digest(table.schema)
+    for path, footer in lake.versions(table.name):
+        # DuckDB would cast all files to the types of the first, so each is looked at.
+        if footer.schema_version == table.version and footer.columns == columns:
+            today.append("'" + str(path).replace("'", "''") + "'")
+        else:
+            older.append(load(path, footer, table))
+    queries = []
+    if today:
+        queries.append(f"FROM read_parquet([{', '.join(today)}], hive_partitioning = false)")
+    if older or not today:
+        connection.register(f"older_{table.name}", pl.concat([table.schema.to_frame(), *older]))
+        queries.append(f"FROM older_{table.name}")
+    return " UNION ALL BY NAME ".join(queries)
 
 
 def _comment(kind: str, name: str, text: str) -> str:
