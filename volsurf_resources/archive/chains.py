@@ -3,6 +3,7 @@
 Belongs here: what is peculiar to option quotes in files. Not here: finding the files.
 """
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 import polars as pl
@@ -16,7 +17,7 @@ from volsurf_resources.archive.cells import (
     refuse_unreadable,
     said_by_contract,
 )
-from volsurf_resources.archive.holdings import flagged
+from volsurf_resources.archive.holdings import Claim, flagged, symbol_text
 from volsurf_resources.archive.mapping import Cell, Chains
 from volsurf_resources.archive.reader import Part
 from volsurf_resources.contracts import (
@@ -33,8 +34,36 @@ _SCHEMA = RAW_OPTIONS_CHAINS.schema
 _IDENTITY = ("expiration_date", "option_type", "strike")
 
 
-def shaped(raw: pl.DataFrame, table: Chains, part: Part, where: str) -> pl.DataFrame:
-    """Return our columns of the raw rows of one session, as far as the file has them."""
+def _rows_of_symbol(claim: Claim[Chains], symbol: str) -> tuple[pl.LazyFrame, pl.Expr]:
+    """Raw rows of a symbol, and the expression of their date."""
+    rows = claim.rows()
+    header = rows.collect_schema()
+    day = cell_date(claim.table.columns["quote_date"], header, claim.part.name)
+    return rows.filter(symbol_text(claim.table, header, claim.part.name) == symbol), day
+
+
+def session_rows(claim: Claim[Chains], symbol: str, session: date) -> pl.DataFrame:
+    """Return one file's rows of a symbol and session in our columns, not yet completed."""
+    rows, day = _rows_of_symbol(claim, symbol)
+    raw = claim.collected(rows.filter(day == session))
+    return _shaped(raw, claim.table, claim.part, claim.where)
+
+
+def stated_closes(
+    claim: Claim[Chains], symbol: str, days: Sequence[date]
+) -> list[tuple[date, float]]:
+    """Return the underlying that a file states on each of some days."""
+    rows, day = _rows_of_symbol(claim, symbol)
+    price = cell_number(
+        claim.table.columns["underlying_price"], rows.collect_schema(), claim.part.name
+    )
+    stated = rows.select(day=day, price=price).filter(pl.col("day").is_in(days)).drop_nulls()
+    first = stated.group_by("day").agg(pl.col("price").first()).sort("day")
+    return list(claim.collected(first).iter_rows())
+
+
+def _shaped(raw: pl.DataFrame, table: Chains, part: Part, where: str) -> pl.DataFrame:
+    """Our columns of the raw rows of one session, both sides."""
     sides = [("CALL", table.call), ("PUT", table.put)] if table.call else [("", {})]
     frames = []
     for side, own in sides:

@@ -6,13 +6,13 @@ Belongs here: that choice. Not here: what a mapping says.
 from pathlib import Path
 
 from volsurf_resources.archive.holdings import claim_files
-from volsurf_resources.archive.mapping import (
+from volsurf_resources.archive.loading import (
     MAPPING_FILE,
-    Mapping,
     load_mapping,
     merged_mapping,
     shipped_mappings,
 )
+from volsurf_resources.archive.mapping import Mapping
 from volsurf_resources.archive.reader import data_files
 from volsurf_resources.source import Unreadable
 

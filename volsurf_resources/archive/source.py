@@ -4,15 +4,14 @@ Belongs here: answering the protocol from files. Not here: how a file is read or
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from volsurf_resources.archive.cells import cell_date, cell_number
-from volsurf_resources.archive.chains import completed, shaped
+from volsurf_resources.archive.chains import completed, session_rows, stated_closes
 from volsurf_resources.archive.curves import latest_curve
 from volsurf_resources.archive.detection import mapping_for
 from volsurf_resources.archive.holdings import (
@@ -23,7 +22,6 @@ from volsurf_resources.archive.holdings import (
     claim_files,
     may_hold,
     sessions_in,
-    symbol_text,
 )
 from volsurf_resources.archive.mapping import (
     Bars,
@@ -32,6 +30,7 @@ from volsurf_resources.archive.mapping import (
     Dividends,
     FileTable,
     Levels,
+    Mapping,
 )
 from volsurf_resources.archive.reader import data_files
 from volsurf_resources.archive.series import bars, rows_of
@@ -39,6 +38,15 @@ from volsurf_resources.exchange_calendar import is_session
 from volsurf_resources.source import NoData, SourceError, Unreadable
 from volsurf_tables.market import INDEX_LEVELS, MARKET_RATES, UNDERLYING_PRICES
 from volsurf_tables.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The folder as it was last looked at."""
+
+    files: dict[str, list[int]]
+    mapping: Mapping
+    claims: Claims
 
 
 class Archive:
@@ -51,19 +59,26 @@ class Archive:
 
     def __init__(self, folder: Path, mapping: str | Path | None = None) -> None:
         self.folder = Path(folder)
-        self.mapping = mapping_for(self.folder, mapping)
-        self._state: tuple[object, ...] = ()
-        self._claims = Claims()
+        self._told = None if mapping is None else mapping_for(self.folder, mapping)
+        self._seen: _Look | None = None
+
+    @property
+    def mapping(self) -> Mapping:
+        """What reads the files; `Unreadable` if none was told and none fits."""
+        return self._look().mapping
 
     @property
     def name(self) -> str:
-        """Name of the mapping."""
-        return self.mapping.name
+        """Name of the mapping; archive, as long as the folder has none."""
+        try:
+            return self.mapping.name
+        except Unreadable:
+            return "archive"
 
     @property
     def problems(self) -> dict[str, str]:
         """Files (and members of zips) that could not be understood, and why."""
-        found = self._looked_at().problems
+        found = self._look().claims.problems
         return {name: problem.reason for name, problem in found.items()}
 
     def chain(self, symbol: str, session: date) -> pl.DataFrame:
@@ -86,9 +101,7 @@ class Archive:
             raise self._absent(symbol, session)
         best = holding[0][0].table_name
         frames = [
-            _session_rows(claim, symbol, session)
-            for claim, _ in holding
-            if claim.table_name == best
+            session_rows(claim, symbol, session) for claim, _ in holding if claim.table_name == best
         ]
         return completed(pl.concat(frames), holding[0][0].table, symbol, session, self.name)
 
@@ -102,7 +115,7 @@ class Archive:
         Dates without a bar get the underlying of the chain as close, where the mapping vouches
         for it.
         """
-        claims = self._looked_at()
+        claims = self._look().claims
         frame = bars(claims.of(Bars), "symbol", self.name, symbol)
         if frame.is_empty() and claims.faults_of(Bars):
             raise self._missing(Bars, f"the archive has no bars of {symbol}")
@@ -120,7 +133,7 @@ class Archive:
 
     def rates(self, session: date) -> pl.DataFrame:
         """Return the freshest curve that was known at the session's end, of any age."""
-        rows = list(latest_curve(self._looked_at().of(Curves), session))
+        rows = list(latest_curve(self._look().claims.of(Curves), session))
         if not rows:
             told = f"the archive has no rates up to {session}; {self._hint('rates')}"
             raise self._missing(Curves, told)
@@ -129,7 +142,7 @@ class Archive:
 
     def index_levels(self, start: date, end: date) -> pl.DataFrame:
         """Return daily bars of the volatility indices that the files have."""
-        claims = self._looked_at()
+        claims = self._look().claims
         frame = bars(claims.of(Levels), "index", self.name, None)
         if frame.is_empty() and claims.faults_of(Levels):
             raise self._missing(Levels, "the archive has no index levels")
@@ -141,8 +154,9 @@ class Archive:
 
         The cursor is JSON: file -> [size, time of change].
         """
-        before: dict[str, Any] = json.loads(since) if since else {}
-        now = self.fingerprints()
+        before: dict[str, list[int]] = json.loads(since) if since else {}
+        if not (now := self.fingerprints()):
+            return json.dumps(now), {}
         changed = {self.folder / path for path, seen in now.items() if before.get(path) != seen}
         found: dict[str, set[date]] = {}
         for _, sessions in self._holdings(among=changed):
@@ -164,12 +178,12 @@ class Archive:
         held = self._holdings(symbol, session, session)
         return sorted({claim.part.path for claim, days in held if session in days.get(symbol, {})})
 
-    def _looked_at(self) -> Claims:
-        state = tuple((name, *seen) for name, seen in self.fingerprints().items())
-        if state != self._state or not state:
-            self._claims = claim_files(self.folder, self.mapping)
-            self._state = state
-        return self._claims
+    def _look(self) -> _Look:
+        files = self.fingerprints()
+        if self._seen is None or self._seen.files != files:
+            mapping = self._told or mapping_for(self.folder, None)
+            self._seen = _Look(files, mapping, claim_files(self.folder, mapping))
+        return self._seen
 
     def _holdings(
         self,
@@ -179,7 +193,7 @@ class Archive:
         among: Set[Path] | None = None,
     ) -> Iterator[tuple[Claim[Chains], Sessions]]:
         """Chain files that may hold sessions of the range, with what they hold."""
-        claims = self._looked_at()
+        claims = self._look().claims
         for claim in claims.of(Chains):
             if among is not None and claim.part.path not in among:
                 continue
@@ -211,7 +225,7 @@ class Archive:
         return self._missing(Chains, message)
 
     def _missing(self, kind: type[FileTable], message: str) -> SourceError:
-        faults = self._looked_at().faults_of(kind)
+        faults = self._look().claims.faults_of(kind)
         if faults:
             return Unreadable(f"{message}. {len(faults)} files cannot be read, first: {faults[0]}")
         return NoData(message)
@@ -229,7 +243,7 @@ class Archive:
 
     def _dividends(self, symbol: str) -> dict[date, float]:
         amounts: dict[date, float] = {}
-        for claim in self._looked_at().of(Dividends):
+        for claim in self._look().claims.of(Dividends):
             paid = rows_of(claim, symbol=symbol).drop_nulls(["ex_date", "amount"])
             for day, amount in paid.select("ex_date", "amount").iter_rows():
                 amounts.setdefault(day, amount)
@@ -246,7 +260,7 @@ class Archive:
                 if start <= day <= end and not refused and is_session(day)
             ]
             if claim.table.underlying_is_close and set(wanted) - set(known) - set(closes):
-                for day, price in _stated_closes(claim, symbol, wanted):
+                for day, price in stated_closes(claim, symbol, wanted):
                     closes.setdefault(day, price)
         rows = [(day, price) for day, price in closes.items() if day not in set(known)]
         frame = pl.DataFrame(
@@ -262,36 +276,8 @@ class Archive:
         )
 
 
-def _rows_of_symbol(claim: Claim[Chains], symbol: str) -> tuple[pl.LazyFrame, pl.Expr]:
-    """Raw rows of a symbol, and the expression of their date."""
-    rows = claim.rows()
-    header = rows.collect_schema()
-    day = cell_date(claim.table.columns["quote_date"], header, claim.part.name)
-    return rows.filter(symbol_text(claim.table, header, claim.part.name) == symbol), day
-
-
-def _session_rows(claim: Claim[Chains], symbol: str, session: date) -> pl.DataFrame:
-    rows, day = _rows_of_symbol(claim, symbol)
-    raw = claim.collected(rows.filter(day == session))
-    return shaped(raw, claim.table, claim.part, claim.where)
-
-
-def _stated_closes(
-    claim: Claim[Chains], symbol: str, days: Sequence[date]
-) -> list[tuple[date, float]]:
-    rows, day = _rows_of_symbol(claim, symbol)
-    price = cell_number(
-        claim.table.columns["underlying_price"], rows.collect_schema(), claim.part.name
-    )
-    stated = rows.select(day=day, price=price).filter(pl.col("day").is_in(days)).drop_nulls()
-    first = stated.group_by("day").agg(pl.col("price").first()).sort("day")
-    return list(claim.collected(first).iter_rows())
-
-
-def _by_date(values: Mapping[date, float], default: float) -> pl.Expr:
-    return pl.col("quote_date").replace_strict(
-        dict(values), default=default, return_dtype=pl.Float64
-    )
+def _by_date(values: dict[date, float], default: float) -> pl.Expr:
+    return pl.col("quote_date").replace_strict(values, default=default, return_dtype=pl.Float64)
 
 
 def _in_schema(frame: pl.DataFrame, table: Table) -> pl.DataFrame:

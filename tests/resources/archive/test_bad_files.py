@@ -52,13 +52,22 @@ def zipped(text: str) -> bytes:
 
 
 def test_missing_folder(tmp_path: Path):
-    with pytest.raises(Unreadable, match=r"nowhere does not exist"):
-        Archive(tmp_path / "nowhere")
+    source = Archive(tmp_path / "nowhere")
+    assert source.name == "archive"
+    for ask in (lambda: source.chain("SPY", DAY), lambda: source.rates(DAY), source.new_sessions):
+        with pytest.raises(Unreadable, match=r"nowhere does not exist"):
+            ask()
 
 
 def test_empty_folder(tmp_path: Path):
+    source = Archive(tmp_path)
     with pytest.raises(Unreadable, match=r"has no \.csv, \.txt, \.zip or \.parquet"):
-        Archive(tmp_path)
+        source.chain("SPY", DAY)
+    assert source.new_sessions() == ("{}", {})
+    (tmp_path / "volsurf.toml").write_text(MAPPING)
+    (tmp_path / "a.csv").write_text(rows(GOOD))
+    assert source.new_sessions("{}")[1] == {"SPY": [DAY]}
+    assert source.name == "mine"
 
 
 @pytest.mark.parametrize(

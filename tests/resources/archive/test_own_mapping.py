@@ -149,7 +149,7 @@ def test_a_named_mapping_wins_over_detection(archive):
 )
 def test_grammar_errors_name_file_and_place(archive, change, message):
     with pytest.raises(Unreadable, match=rf"(?s)volsurf\.toml.*{message}"):
-        archive({"volsurf.toml": PLAIN.replace(*change), "x.csv": PLAIN_DATA})
+        archive({"volsurf.toml": PLAIN.replace(*change), "x.csv": PLAIN_DATA}).chain("SPY", DAY)
 
 
 def test_unknown_mapping_lists_the_shipped_ones(archive):
@@ -159,7 +159,7 @@ def test_unknown_mapping_lists_the_shipped_ones(archive):
 
 def test_files_of_no_shipped_layout_say_how_to_write_one(archive):
     with pytest.raises(Unreadable, match=r"no shipped mapping.*volsurf\.toml.*archive\.md"):
-        archive({"x.csv": PLAIN_DATA})
+        archive({"x.csv": PLAIN_DATA}).chain("SPY", DAY)
 
 
 def test_every_shipped_mapping_loads_and_tells_what_it_is():
