@@ -1,4 +1,4 @@
-"""Time several ways of doing one thing, interleaved in one run, and print medians with ratios.
+"""CPU time of several ways of doing one thing, interleaved in one run: medians and ratios.
 
 The arithmetic that is timed stands in the `bench_*.py` scripts.
 """
@@ -33,7 +33,7 @@ def machine() -> str:
 def report(
     title: str, ways: dict[str, tuple[Callable[[], object], int, str]], unit: str = "ns"
 ) -> None:
-    """Print the median time per item of each way, and its ratio to the first one.
+    """Print the median CPU time per item of each way, and its ratio to the first one.
 
     A way is the call, the number of items it does, and what its result is worth.
     """
@@ -42,9 +42,9 @@ def report(
         work()
     for _ in range(ROUNDS):
         for name, (work, items, _) in ways.items():
-            start = time.perf_counter()
+            start = time.process_time()
             work()
-            times[name].append((time.perf_counter() - start) / items)
+            times[name].append((time.process_time() - start) / items)
     scale = {"ns": 1e9, "us": 1e6, "ms": 1e3}[unit]
     medians = {name: statistics.median(values) * scale for name, values in times.items()}
     first = next(iter(medians.values()))
