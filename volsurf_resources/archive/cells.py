@@ -142,6 +142,11 @@ def said_by_contract(contract: pl.Expr) -> dict[str, pl.Expr]:
     }
 
 
+def few(bad: int, total: int) -> bool:
+    """Whether so many unreadable cells are bad rows, and not a sign of a wrong mapping."""
+    return bad == 0 or (bad < total and bad <= max(_FEW_CELLS, _FEW_SHARE * total))
+
+
 def refuse_unreadable(
     raw: pl.DataFrame, values: pl.Series, cell: Cell, where: str, *, tolerant: bool
 ) -> None:
@@ -157,8 +162,7 @@ def refuse_unreadable(
     if cell.nulls:
         failed &= ~filled.cast(pl.Float64, strict=False).is_in(cell.nulls).fill_null(False)
     bad, total = int(failed.sum()), int(filled.is_not_null().sum())
-    few = max(_FEW_CELLS, _FEW_SHARE * total) if tolerant else 0
-    if bad > few or (bad and bad == total):
+    if bad and not (tolerant and few(bad, total)):
         raise Unreadable(
             f"{where}: column {' or '.join(names)}: {bad} of {total} cells cannot be read as "
             f"{values.dtype}, the first is {filled.filter(failed)[0]!r}"

@@ -17,6 +17,7 @@ import polars as pl
 from volsurf_resources.archive.cells import (
     cell_date,
     cell_text,
+    few,
     refuse_unreadable,
     symbol_of_contract,
     trimmed,
@@ -191,11 +192,11 @@ def _scan(claim: Claim[Chains]) -> Sessions:
     dates = [pl.col(name) for name in cell.needs if name in header]
     symbol = symbol_text(table, header, claim.part.name)
     is_refused = flagged(table.refuse, header)
-    distinct = claim.collected(
-        rows.select(symbol.alias("__symbol"), is_refused.alias("__refused"), *dates).unique()
-    )
+    wanted = rows.select(symbol.alias("__symbol"), is_refused.alias("__refused"), *dates)
+    distinct = claim.collected(wanted.group_by(pl.all()).agg(pl.len().alias("__rows")))
     days = distinct.select(cell_date(cell, header, claim.part.name)).to_series()
     refuse_unreadable(distinct, days, cell, claim.where, tolerant=False)
+    _refuse_nameless(claim, distinct.filter(days.is_not_null()))
     held: Sessions = {}
     reason = table.refuse.reason if table.refuse else ""
     for name, day, refused in zip(distinct["__symbol"], days, distinct["__refused"], strict=True):
@@ -205,6 +206,16 @@ def _scan(claim: Claim[Chains]) -> Sessions:
     if not held:
         raise Unreadable(f"{claim.where} holds no row with a symbol and a date")
     return held
+
+
+def _refuse_nameless(claim: Claim[Chains], distinct: pl.DataFrame) -> None:
+    """Rows without a symbol would be lost to every session: no more than a few are bad rows."""
+    nameless = int(distinct.filter(pl.col("__symbol").is_null())["__rows"].sum())
+    total = int(distinct["__rows"].sum())
+    if few(nameless, total):
+        return
+    told = "symbol" if "symbol" in claim.table.columns else "OSI contract"
+    raise Unreadable(f"{claim.where}: {nameless} of {total} rows name no {told}")
 
 
 def symbol_text(table: FileTable, header: pl.Schema, file_name: str) -> pl.Expr:

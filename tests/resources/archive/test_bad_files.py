@@ -136,7 +136,7 @@ def test_bad_rows_are_handed_on(opened):
         "SPY,2024-03-01,2024-03-15,510,C,5.2,5.4",  # another quote of the first contract
         GOOD,  # exact duplicate
     ]
-    chain = opened(a__csv=rows(*lines)).chain("SPY", DAY)
+    chain = opened(a__csv=rows(*lines, "", ",,,,,,")).chain("SPY", DAY)
     quotes = {row["contract_id"]: (row["bid"], row["ask"]) for row in chain.to_dicts()}
     assert quotes == {
         "SPY   240216C00510000": (0.0, 0.01),

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from volsurf_resources.source import Unreadable
 from volsurf_tables.market import RAW_OPTIONS_CHAINS
 
 CONTENT = [name for name in RAW_OPTIONS_CHAINS.schema if name != "ingestion_timestamp"]
@@ -244,3 +245,10 @@ def test_ivydb_strikes_in_thousandths_and_settlement_from_its_own_flag(archive):
     assert (call["is_adjusted"], put["is_adjusted"]) == (False, True)
     assert (put["vendor_iv"], put["vendor_delta"], call["vendor_theta"]) == (None, None, -200.1)
     assert call["quote_time"] == datetime(2016, 1, 4, 20, 59, tzinfo=UTC)
+
+
+def test_symbols_from_before_osi_are_refused_and_not_lost(archive):
+    old = IVYDB.replace("SPX 160115C2000000", "SZP.AT").replace("SPXW 160115P2000000", "SPB.XT")
+    source = archive({"opprcd2016.csv": old})
+    with pytest.raises(Unreadable, match=r"opprcd2016\.csv.*2 of 2 rows name no OSI contract"):
+        source.chain("SPX", date(2016, 1, 4))
