@@ -53,6 +53,8 @@ def test_four_writers_and_a_reader(four_processes: ProcessPoolExecutor, tmp_path
             for name in tables:
                 counts = lake.read(name, columns=["quote_date"])["quote_date"].value_counts()
                 assert set(counts["count"]) <= {2 * ROWS}
+                query = f"SELECT count(DISTINCT contract_id) AS n FROM {name} GROUP BY quote_date"
+                assert set(lake.sql(query)["n"]) <= {ROWS}
                 polls += 1
         assert [job.result() for job in jobs] == [30] * 4
         assert polls > 0
