@@ -12,10 +12,10 @@ import polars as pl
 
 from volsurf_resources.contracts import is_index, roots_of
 from volsurf_resources.exchange_calendar import NEW_YORK
-from volsurf_resources.source import NotAllowed
 from volsurf_resources.theta import endpoints, translation
 from volsurf_resources.theta.answers import empty
 from volsurf_resources.theta.endpoints import Endpoint
+from volsurf_resources.theta.reactions import NotInPlan
 from volsurf_resources.theta.requests import EVERY, Asker, Question, together
 
 log = logging.getLogger("volsurf.theta")
@@ -40,7 +40,7 @@ async def snapshot(asker: Asker, symbol: str, day: date, at: datetime) -> pl.Dat
     rows, interest, spots = await together(
         _options(asker, endpoints.OPTION_QUOTE_AT, symbol, [day], extra),
         _open_interest(asker, symbol, [day]),
-        _if_allowed(asker, spot),
+        asker.rows_in_plan(spot),
     )
     quotes = translation.with_underlying(
         translation.quotes_at(rows), translation.underlying_at(spots)
@@ -57,11 +57,11 @@ async def _reported_quotes(asker: Asker, symbol: str, days: Sequence[date]) -> p
         each = (_options(asker, endpoints.OPTION_GREEKS_EOD, symbol, [day]) for day in days)
         try:
             return translation.greeks_quotes(pl.concat(await together(*each)))
-        except NotAllowed as refusal:
+        except NotInPlan as refusal:
             log.warning("chain of %s without greeks: %s", symbol, refusal)
     rows, closes = await together(
         _options(asker, endpoints.OPTION_EOD, symbol, days),
-        _if_allowed(asker, _bars_of(symbol, days[0], days[-1])),
+        asker.rows_in_plan(_bars_of(symbol, days[0], days[-1])),
     )
     return translation.with_underlying(
         translation.eod_quotes(rows), translation.underlying_at_close(closes)
@@ -76,15 +76,6 @@ async def bars(asker: Asker, symbol: str, start: date, end: date) -> pl.DataFram
 def _bars_of(symbol: str, start: date, end: date) -> Question:
     endpoint = endpoints.INDEX_EOD if is_index(symbol) else endpoints.STOCK_EOD
     return Question(endpoint=endpoint, symbol=symbol, start=start, end=end)
-
-
-async def _if_allowed(asker: Asker, question: Question) -> pl.DataFrame:
-    """Return no rows, and warn, where the account lacks the plan: a chain stands without spot."""
-    try:
-        return await asker.rows(question)
-    except NotAllowed as refusal:
-        log.warning("chain of %s without its underlying: %s", question.symbol, refusal)
-        return empty(question.endpoint.columns)
 
 
 async def _open_interest(asker: Asker, symbol: str, days: Sequence[date]) -> pl.DataFrame:

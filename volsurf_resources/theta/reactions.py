@@ -21,6 +21,10 @@ _ONE_TERMINAL = (
 )
 
 
+class NotInPlan(NotAllowed):
+    """The account's plan does not serve this; it may serve the rest."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reaction:
     """How often to ask again, after which pauses, and which error ends it.
@@ -46,9 +50,10 @@ def _again(advice: str, retries: int, base_s: float = 1.0, least_s: float = 0.0)
 
 
 _PARAMETERS = "the request is not one that version 3 allows: check symbol, dates and expiration"
-_TIER = (
-    "the subscription does not serve this: set THETA_TIER to the one you have, ask for later "
-    "dates, or upgrade"
+_NOT_IN_PLAN = Reaction(
+    error=NotInPlan,
+    advice="the subscription does not serve this: set THETA_TIER to the one you have, ask for "
+    "later dates, or upgrade",
 )
 _KEY = "the key was refused: check the terminal's THETADATA_API_KEY (and THETA_API_KEY, if set)"
 _UPSTREAM = "the vendor's servers have trouble: try again later"
@@ -59,12 +64,12 @@ DISCONNECTED = 474
 REACTIONS: Mapping[int | str, Reaction] = {
     400: _final(_PARAMETERS),
     401: _final(_KEY),
-    403: _final(_TIER),
+    403: _NOT_IN_PLAN,
     404: _final("this terminal does not know the path: update the Theta Terminal"),
     410: _final("the path or a parameter is of version 2: run the Theta Terminal v3"),
     429: _again("too many requests at once: stop other programs, check THETA_TIER", 6),
     470: _again("the vendor names no cause: try again later", 2),
-    471: _final(_TIER),
+    471: _NOT_IN_PLAN,
     473: _final(_PARAMETERS),
     474: _again("the terminal has lost the vendor's servers: check its log", 6, 5.0, 5.0),
     475: Reaction(

@@ -20,6 +20,7 @@ from volsurf_resources.theta.endpoints import (
     Endpoint,
     Tier,
 )
+from volsurf_resources.theta.reactions import NotInPlan
 
 log = logging.getLogger("volsurf.theta")
 
@@ -82,6 +83,14 @@ class Asker:
             return empty(question.endpoint.columns)
         pieces = [piece for window in question.windows() for piece in self._around_today(window)]
         return pl.concat(await together(*(self._piece(piece) for piece in pieces)))
+
+    async def rows_in_plan(self, question: Question) -> pl.DataFrame:
+        """Return the rows of a question that is welcome but not needed: none outside the plan."""
+        try:
+            return await self.rows(question)
+        except NotInPlan as refusal:
+            log.warning("going on without %s: %s", question.symbol, refusal)
+            return empty(question.endpoint.columns)
 
     async def listed(self, endpoint: Endpoint, symbol: str, **params: str) -> pl.DataFrame:
         """Return the rows of a list endpoint."""

@@ -139,7 +139,7 @@ class ThetaData:
         return rates
 
     def index_levels(self, start: date, end: date) -> pl.DataFrame:
-        """Return daily bars of the volatility indices."""
+        """Return daily bars of those volatility indices that the account's plan serves."""
         bars = self._loop.run(self._index_bars(start, end))
         return pl.concat(
             translation.index_levels(rows, index)
@@ -212,7 +212,7 @@ class ThetaData:
             Question(endpoint=endpoints.INDEX_EOD, symbol=index, start=start, end=end)
             for index in self._volatility_indices
         )
-        return await together(*map(asker.rows, questions))
+        return await together(*map(asker.rows_in_plan, questions))
 
     def _refuse_impossible(self, symbol: str, session: date) -> None:
         what = f"{symbol} on {session}"

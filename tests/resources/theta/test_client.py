@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from tests.resources.theta.fake_terminal import Answer, FakeTerminal
-from tests.resources.theta.test_answers import RATES_SAMPLE
+from tests.resources.theta.samples import RATES_SAMPLE
 from volsurf_resources.source import NotAllowed, TryLater, Unreadable
 from volsurf_resources.theta.cache import ResponseCache
 from volsurf_resources.theta.client import ThetaClient
@@ -234,7 +234,7 @@ def test_a_kept_answer_is_not_asked_for_again(terminal, tmp_path):
 
 
 def test_only_whole_answers_are_kept(terminal, tmp_path):
-    bad = [Answer(status=472), Answer(status=403), Answer(body="<html>")]
+    bad = [Answer(status=472), Answer(status=400), Answer(body="<html>")]
     terminal.script(RATES.path, *bad)
     seen = Counter()
     for _ in bad:

@@ -230,7 +230,7 @@ def test_a_chain_stands_without_an_underlying_that_the_account_may_not_read(capl
     for chain in (eod, snapshot):
         assert chain.height == 208
         assert chain["underlying_price"].null_count() == 208
-    assert caplog.text.count("without its underlying") == 2
+    assert caplog.text.count("going on without SPX") == 2
 
 
 def test_a_chain_stands_without_greeks_where_their_history_starts_later(caplog):
@@ -303,6 +303,14 @@ def test_index_levels_come_for_every_index_and_472_means_none(theta, terminal):
     assert levels.schema == schema_of(INDEX_LEVELS)
     assert levels["index"].n_unique() == 4
     assert theta.index_levels(date(2024, 11, 9), date(2024, 11, 10)).is_empty()
+
+
+def test_indices_outside_the_plan_are_left_out_but_a_refused_key_is_not_hidden(theta, terminal):
+    terminal.script("/index/history/eod", *[Answer(status=403)] * 5)
+    assert theta.index_levels(SESSION, SESSION).is_empty()
+    terminal.script("/index/history/eod", *[Answer(status=401)] * 5)
+    with pytest.raises(NotAllowed, match="key was refused"):
+        theta.index_levels(SESSION, SESSION)
 
 
 def test_sessions_are_those_listed_in_order(theta, terminal):

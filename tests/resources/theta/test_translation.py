@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from tests.resources.theta.test_answers import (
+from tests.resources.theta.samples import (
     GREEKS_SAMPLE,
     INDEX_SAMPLE,
     OPEN_INTEREST_SAMPLE,
