@@ -26,6 +26,7 @@ from volsurf_math.compile_options import KERNEL
 from volsurf_math.normal import (
     LOG_SQRT_TWO_PI,
     fast_log,
+    fast_log1p,
     mills_ratio,
     mills_ratio_everywhere,
 )
@@ -157,10 +158,7 @@ def _normalise(price, forward, strike, tte, discount_factor, sign, y, beta):
         f, strike_i, df = forward[i], strike[i], discount_factor[i]
         valid = (f > 0.0) & (strike_i > 0.0) & (df > 0.0) & (tte[i] > 0.0) & (tte[i] < inf)
         intrinsic = max(sign[i] * (f - strike_i), 0.0)
-        ratio = (f - strike_i) / strike_i
-        shifted = 1.0 + ratio
-        gained = shifted - 1.0  # ln(1 + r) = ln(u) r / (u - 1) at u = fl(1 + r)
-        y[i] = abs(fast_log(shifted) * (ratio / gained) if gained != 0.0 else ratio)
+        y[i] = fast_log1p(abs(f - strike_i) / min(f, strike_i))
         scaled = (price[i] / df - intrinsic) / sqrt(f * strike_i)
         beta[i] = scaled if valid else nan
 

@@ -90,6 +90,14 @@ def fast_log(x):
 
 
 @njit(**KERNEL)
+def fast_log1p(x):
+    """Logarithm of 1 + x for x >= 0, without a branch."""
+    shifted = 1.0 + x
+    gained = shifted - 1.0  # ln(1 + x) = ln(u) x / (u - 1) at the double u next to 1 + x
+    return fast_log(shifted) * (x / gained) if gained != 0.0 else x
+
+
+@njit(**KERNEL)
 def fast_exp(x):
     """Exponential without a branch; its argument is kept inside [-708, 709]."""
     x = min(max(x, -708.0), 709.0)

@@ -8,7 +8,7 @@ import pytest
 from scipy.special import erfcx
 
 from volsurf_math.black import undiscounted_price
-from volsurf_math.normal import fast_exp, fast_log, mills_ratio, mills_ratio_everywhere
+from volsurf_math.normal import fast_exp, fast_log, fast_log1p, mills_ratio, mills_ratio_everywhere
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "black_iv.json"  # mpmath, 60 digits
 
@@ -75,5 +75,6 @@ def test_mills_ratio_agrees_with_scipy() -> None:
 def test_fast_functions_agree_with_numpy() -> None:
     x = np.geomspace(1e-300, 1e300, 5001)
     assert np.allclose([fast_log(value) for value in x], np.log(x), rtol=4e-16, atol=3e-16)
+    assert np.allclose([fast_log1p(value) for value in x], np.log1p(x), rtol=5e-16, atol=0.0)
     z = np.linspace(-700.0, 700.0, 5001)
     assert np.allclose([fast_exp(value) for value in z], np.exp(z), rtol=5e-16)

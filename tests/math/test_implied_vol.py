@@ -60,7 +60,7 @@ def test_round_trip_on_a_hard_grid() -> None:
     s = vol * np.sqrt(tte)
     d1 = np.log(forward / strike) / s + 0.5 * s
     vega = forward * np.sqrt(tte) * np.exp(-0.5 * d1 * d1) / np.sqrt(2 * np.pi)
-    tolerance = 8 * ULP * price / vega + 8e-15 * vol
+    tolerance = 4 * ULP * price / vega + 4e-15 * vol
     assert usable.mean() > 0.85
     assert np.all(status[usable] == ImpliedVolStatus.OK)
     assert np.all(np.abs(found - vol)[usable] <= tolerance[usable])
