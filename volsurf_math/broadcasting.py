@@ -10,9 +10,14 @@ FloatArray = NDArray[np.float64]
 
 
 def float_columns(*values: ArrayLike) -> tuple[tuple[int, ...], list[FloatArray]]:
-    """Return the common shape of `values`, and each as a flat contiguous float64 column."""
-    arrays = np.broadcast_arrays(*[np.asarray(value, dtype=np.float64) for value in values])
-    return arrays[0].shape, [np.ascontiguousarray(array).reshape(-1) for array in arrays]
+    """Return the common shape of `values`, and each as a flat contiguous float64 column.
+
+    Columns are writeable: a kernel is compiled once, not again for arrays that others protect.
+    """
+    arrays = [np.asarray(value, dtype=np.float64) for value in values]
+    shape = np.broadcast_shapes(*[array.shape for array in arrays])
+    spread = [np.broadcast_to(a, shape) if a.shape != shape else a for a in arrays]
+    return shape, [np.require(array, requirements=("C", "W")).reshape(-1) for array in spread]
 
 
 def payoff_sign(is_call: ArrayLike) -> FloatArray:
