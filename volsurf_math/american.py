@@ -116,7 +116,7 @@ def _fill_european(
 
 
 def _dividends(times: ArrayLike, amounts: ArrayLike) -> Dividends:
-    result = Dividends(*(np.ascontiguousarray(x, dtype=np.float64) for x in (times, amounts)))
+    result = Dividends(*(np.require(x, np.float64, ("C", "W")) for x in (times, amounts)))
     if result.times.ndim != 1 or result.times.shape != result.amounts.shape:
         raise ValueError(
             "dividends need one time for each amount, were of shapes "
