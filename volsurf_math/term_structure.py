@@ -58,14 +58,10 @@ def fit_power_law(tte: FloatArray, y: FloatArray, weight: FloatArray | None = No
     PowerLaw
         With TOO_FEW_POINTS under three distinct expiries, MIXED_SIGN if y changes sign.
     """
-    if (
-        not tte.shape
-        == y.shape
-        == (weight := np.ones_like(tte) if weight is None else weight).shape
-    ):
-        raise ValueError(
-            f"tte, y, weight need one shape, was {tte.shape}, {y.shape}, {weight.shape}"
-        )
+    weight = np.ones_like(tte) if weight is None else weight
+    if not tte.shape == y.shape == weight.shape:
+        shapes = (tte.shape, y.shape, weight.shape)
+        raise ValueError(f"tte, y and weight need one shape, was {shapes}")
     keep = np.isfinite(tte) & np.isfinite(y) & np.isfinite(weight)
     keep &= (tte > 0.0) & (y != 0.0) & (weight > 0.0)
     tte, y, weight = tte[keep], y[keep], weight[keep]

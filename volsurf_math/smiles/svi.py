@@ -30,7 +30,7 @@ class Repair(IntEnum):
 
     NOT_NEEDED = svi_guard.NOT_NEEDED
     REPAIRED = svi_guard.REPAIRED  # constrained least squares
-    BACK_STOP = svi_guard.BACK_STOP  # drawn towards a feasible smile
+    BACK_STOP = svi_guard.BACK_STOP  # cheapest feasible smile on a coarse grid
     FAILED = svi_guard.FAILED
 
 

@@ -10,8 +10,8 @@ In the smile's own coordinate :math:`l = (k - m)/\sigma`, with :math:`\alpha = a
 which is read on a sinh grid that reaches far into both wings, where g tends to
 :math:`1/4 - b^2(1 \pm \rho)^2/16`: Lee's bound on the slope is 2. A fit that breaks it (or
 undercuts an earlier expiry, the `floor`) is moved by sequential quadratic programming in which the
-minima of g and of the room above the floor are the conditions; if that fails, it is drawn along a
-line to a smile known to be feasible.
+minima of g and of the room above the floor are the conditions; if that fails, the best feasible
+smile on a grid of vertices stands in.
 
 Belongs here: compiled kernels about one slice. Not here: the fit without conditions.
 
@@ -35,12 +35,16 @@ _N = _L.size
 _GOLDEN = 0.6180339887498949
 _SMALLEST_LEVEL = 1e-8  # of total variance, relative to b sigma: below it a smile touches zero
 
+LEAST_VARIANCE = 1e-3  # of the mean quoted one: nearer to zero g has needles that no grid sees
 NEAR = 0.1  # conditions closer than this to breaking are watched during a repair
 MAX_EVALUATIONS = 250  # of a repair, per start
+HOPELESS = 1.0  # broken by more than this, the unconstrained optimum is no place to start from
 GOOD_ENOUGH = 1.02  # times the unconstrained cost: no further start is tried
 _MARGIN = 1e-7  # asked of every condition, so that rounding does not break it
+_ROUNDING = 1e-12  # of w / w
 _MOST = 24  # conditions at once
-_MOST_U = 30.0  # |rho| <= 0.99945
+_MOST_U = 30.0
+_MOST_RHO = _MOST_U / math.sqrt(1.0 + _MOST_U**2)  # 0.99944
 
 NOT_NEEDED, REPAIRED, BACK_STOP, FAILED = 0, 1, 2, 3
 
@@ -172,7 +176,7 @@ def _add_positive(p, level, value, slopes, n):
     """Append the condition that the smallest variance is positive, relative to `level`."""
     a, b, rho, _, sigma = raw(p)
     bar = math.sqrt(1.0 - rho * rho)
-    value[n] = (a + b * sigma * bar) / level - 1e-6
+    value[n] = (a + b * sigma * bar) / level - LEAST_VARIANCE
     slopes[n, 0], slopes[n, 1] = 1.0 / level, sigma * bar / level
     slopes[n, 2] = -b * sigma * rho / bar / (1.0 + p[2] * p[2]) ** 1.5 / level
     slopes[n, 3], slopes[n, 4] = 0.0, b * sigma * bar / level
@@ -184,7 +188,7 @@ def _room(k, p, floor):
     """Return w / floor - 1 at one log-moneyness."""
     a, b, rho, m, sigma = raw(p)
     under = variance(k, floor[0], floor[1], floor[2], floor[3], floor[4])
-    return variance(k, a, b, rho, m, sigma) / under - 1.0
+    return variance(k, a, b, rho, m, sigma) / under - 1.0 + _ROUNDING
 
 
 @njit(cache=True, error_model="numpy")
@@ -209,7 +213,7 @@ def _add_room_minima(p, floor, value, slopes, n):
     by_u = b / (1.0 + p[2] * p[2]) ** 1.5
     for sign in (-1.0, 1.0):
         under = floor[1] * (1.0 + sign * floor[2])
-        room = b * (1.0 + sign * rho) / under - 1.0
+        room = b * (1.0 + sign * rho) / under - 1.0 + _ROUNDING
         if room < NEAR:
             value[n] = room
             slopes[n, :] = 0.0
@@ -351,14 +355,15 @@ def _quadratic_step(factor, gradient, value, slopes, n, step):
         for j in range(n):
             coupling[i, j] = np.dot(slopes[i], moves[j])
     for _ in range(200):
-        change = 0.0
+        change = longest = 0.0
         for i in range(n):
             if not coupling[i, i] > 0.0:
                 continue
             new = max(0.0, price[i] + (need[i] - np.dot(coupling[i], price)) / coupling[i, i])
             change = max(change, abs(new - price[i]) * math.sqrt(coupling[i, i]))
+            longest = max(longest, new * math.sqrt(coupling[i, i]))
             price[i] = new
-        if change <= 1e-12:
+        if change <= 1e-9 * longest:
             break
     for i in range(n):
         step += price[i] * moves[i]
@@ -366,12 +371,32 @@ def _quadratic_step(factor, gradient, value, slopes, n, step):
 
 
 @njit(cache=True, error_model="numpy")
-def _take(p, step, trial):
-    """Step from p into `trial`, b kept positive and ln sigma within a factor of e."""
+def _take(p, step, centre, trial):
+    """Step from p into `trial`, ln sigma by at most one.
+
+    Level, slope and curvature at `centre` take the step, and (a, b, rho) follow from them at the
+    new m and sigma: in these coordinates the valley in which a, b and sigma trade is straight.
+    """
+    a, b, rho, m, sigma = raw(p)
     longest = max(1.0, abs(step[4]))
-    for i in range(5):
-        trial[i] = p[i] + step[i] / longest
-    trial[1] = max(trial[1], 0.1 * p[1])
+    x = centre - m
+    root = math.sqrt(x * x + sigma * sigma)
+    bar3 = 1.0 / (1.0 + p[2] * p[2]) ** 1.5
+    da, db, du, dm, ds = step / longest
+    db_rho = rho * db + b * bar3 * du
+    dx, droot = -dm, (-x * dm + sigma * sigma * ds) / root
+    level = a + da + b * (rho * x + root) + db * root + b * droot + db_rho * x + b * rho * dx
+    tilt = x / root
+    slope = b * (rho + tilt) + db_rho + db * tilt + b * (dx - tilt * droot) / root
+    bend = b * sigma * sigma / root**3
+    bend *= math.exp(min(max(db / b + 2.0 * ds - 3.0 * droot / root, -2.0), 2.0))
+    m += dm
+    sigma *= math.exp(ds)
+    x = centre - m
+    root = math.sqrt(x * x + sigma * sigma)
+    b = bend * root**3 / (sigma * sigma)
+    rho = min(max(slope / b - x / root, -_MOST_RHO), _MOST_RHO)
+    trial[:] = free(level - b * (rho * x + root), b, rho, m, sigma)
 
 
 @njit(cache=True, error_model="numpy")
@@ -384,8 +409,10 @@ def _measure(k, w, weight, p, floor, level, hessian, gradient, value, slopes):
 
 
 @njit(cache=True, error_model="numpy")
-def _constrained(k, w, weight, p, floor, level, box):
-    """Sequential quadratic programming from p; returns evaluations. p may end slightly infeasible.
+def _constrained(k, w, weight, p, safe, floor, level, box):
+    """Sequential quadratic programming from p; returns evaluations.
+
+    p may end slightly infeasible; the cheapest feasible smile on the way replaces `safe`.
 
     Progress is judged by cost + price x worst violation, the price above the multipliers' sum. A
     step refused because the conditions bend is bent back onto them once before it is shortened.
@@ -393,7 +420,8 @@ def _constrained(k, w, weight, p, floor, level, box):
     value, slopes = np.empty(_MOST + 10), np.empty((_MOST + 10, 5))
     hessian, factor = np.empty((5, 5)), np.empty((5, 5))
     gradient, step, trial = np.empty(5), np.empty(5), np.empty(5)
-    damping, price = 1e-3, 0.0
+    centre = np.sum(weight * k) / np.sum(weight)
+    damping, price, safe_cost = 1e-3, 0.0, np.inf
     cost, n, worst = _measure(k, w, weight, p, floor, level, hessian, gradient, value, slopes)
     evaluations = 1
     while evaluations < MAX_EVALUATIONS and damping < 1e12:
@@ -402,7 +430,7 @@ def _constrained(k, w, weight, p, floor, level, box):
         now = _quadratic_step(factor, gradient, value, slopes, n, step)
         price = max(1.5 * now, 0.2 * price)  # far out multipliers are huge: let them be forgotten
         merit = 0.5 * cost + price * worst
-        _take(p, step, trial)
+        _take(p, step, centre, trial)
         for correction in range(2):
             trial_cost, n, trial_worst = _measure(
                 k, w, weight, trial, floor, level, hessian, gradient, value, slopes
@@ -413,10 +441,13 @@ def _constrained(k, w, weight, p, floor, level, box):
                 break
             n = _add_box(trial, box, value, slopes, n)
             _quadratic_step(factor, np.zeros(5), value, slopes, n, step)
-            _take(trial.copy(), step, trial)
+            _take(trial, step, centre, trial)
         if gain > 0.0:
             p[:] = trial
             cost, worst = trial_cost, trial_worst
+            if worst == 0.0 and cost < safe_cost:
+                safe[:] = p
+                safe_cost = cost
             damping = max(0.2 * damping, 1e-10)
             if gain <= 1e-7 * merit and damping < 1e-2:
                 break
@@ -430,44 +461,37 @@ def _constrained(k, w, weight, p, floor, level, box):
 
 @njit(cache=True, error_model="numpy")
 def _restore(k, w, weight, p, floor, level, box):
-    """Move p by least cost until every condition holds; False if they do not come to hold."""
+    """Move p by least cost until every condition holds; False, and p stays, if they never do."""
     value, slopes = np.empty(_MOST + 10), np.empty((_MOST + 10, 5))
     hessian, factor = np.empty((5, 5)), np.empty((5, 5))
-    gradient, step, trial = np.empty(5), np.empty(5), np.empty(5)
+    gradient, step, trial = np.empty(5), np.empty(5), p.copy()
     margin = 0.0
     for _ in range(15):
-        n = conditions(p, floor, level, value, slopes)
+        n = conditions(trial, floor, level, value, slopes)
         if value[:n].min() >= 0.0:
+            p[:] = trial
             return True
         margin = 2.0 * margin + 0.1 * _MARGIN
         value[:n] -= margin
-        n = _add_box(p, box, value, slopes, n)
-        add_quotes(k, w, weight, p, hessian, gradient)
-        cholesky(hessian, 1e-6, factor)
+        n = _add_box(trial, box, value, slopes, n)
+        add_quotes(k, w, weight, trial, hessian, gradient)
+        cholesky(hessian, 1e-3, factor)
         _quadratic_step(factor, np.zeros(5), value, slopes, n, step)
-        _take(p, step, trial)
-        p[:] = trial
-    return shortfall(p, floor, level) <= 0.0
-
-
-@njit(cache=True, error_model="numpy")
-def _draw_to(p, anchor, floor, level):
-    """Move p along the line to the feasible `anchor` until it is feasible itself."""
-    lo, hi = 0.0, 1.0
-    for _ in range(45):
-        middle = 0.5 * (lo + hi)
-        if shortfall(p + middle * (anchor - p), floor, level) <= 0.0:
-            hi = middle
-        else:
-            lo = middle
-    p += hi * (anchor - p)
+        trial += step
+        trial[1] = max(trial[1], 0.5 * p[1])
+    return False
 
 
 @njit(cache=True, error_model="numpy")
 def _anchor(level, width, middle, floor):
-    """Return a smile that should be feasible: a lifted floor, or a nearly flat smile."""
+    """Return a smile that should be feasible: the floor, lifted, or a nearly flat smile."""
     if not np.isnan(floor[0]):
-        return free(floor[0] + 1e-9 * level, floor[1], floor[2], floor[3], floor[4])
+        anchor = free(floor[0], floor[1], floor[2], floor[3], floor[4])
+        lift = 1e-9 * level
+        while shortfall(anchor, floor, level) > 0.0 and lift < level:
+            anchor[0] = floor[0] + lift
+            lift *= 4.0
+        return anchor
     anchor = free(level, 0.1 * level / width, 0.0, middle, width)
     for _ in range(40):
         if shortfall(anchor, floor, level) <= 0.0:
@@ -504,26 +528,27 @@ def repair(k, w, weight, p, cost, floor, box):
     """
     level = np.sum(weight * w) / np.sum(weight)
     hessian, gradient = np.empty((5, 5)), np.empty(5)
-    best = p.copy()
-    best_cost = np.inf
-    evaluations = 0
-    anchor = _anchor(level, k.max() - k.min(), 0.5 * (k.max() + k.min()), floor)
+    inside = p.copy()
+    if not _feasible_start(k, w, weight, floor, level, box, inside):
+        inside[:] = _anchor(level, k.max() - k.min(), 0.5 * (k.max() + k.min()), floor)
+    if shortfall(inside, floor, level) > 0.0:
+        return FAILED, 0
+    best = inside.copy()
+    best_cost = add_quotes(k, w, weight, best, hessian, gradient)
+    end, evaluations = BACK_STOP, 0
     for start in range(2):
-        trial = p.copy()
-        if start > 0 and not _feasible_start(k, w, weight, floor, level, box, trial):
-            trial[:] = anchor
-        evaluations += _constrained(k, w, weight, trial, floor, level, box)
-        if _restore(k, w, weight, trial, floor, level, box):
-            trial_cost = add_quotes(k, w, weight, trial, hessian, gradient)
-            if trial_cost < best_cost:
-                best_cost = trial_cost
-                best = trial
-            if best_cost < GOOD_ENOUGH * cost:
-                break
-    if best_cost < np.inf:
-        p[:] = best
-        return REPAIRED, evaluations
-    if shortfall(anchor, floor, level) > 0.0:
-        return FAILED, evaluations
-    _draw_to(p, anchor, floor, level)
-    return BACK_STOP, evaluations
+        if start == 0 and shortfall(p, floor, level) > HOPELESS:
+            continue
+        trial = p.copy() if start == 0 else inside.copy()
+        safe = inside.copy()
+        evaluations += _constrained(k, w, weight, trial, safe, floor, level, box)
+        if not _restore(k, w, weight, trial, floor, level, box):
+            trial[:] = safe
+        for candidate in (trial, safe):
+            candidate_cost = add_quotes(k, w, weight, candidate, hessian, gradient)
+            if candidate_cost < best_cost:
+                best, best_cost, end = candidate, candidate_cost, REPAIRED
+        if best_cost < GOOD_ENOUGH * cost:
+            break
+    p[:] = best
+    return end, evaluations
