@@ -16,7 +16,7 @@ from volsurf_assets.pictures import sparkline
 from volsurf_assets.quality import MID, is_usable
 from volsurf_assets.session import Session
 from volsurf_assets.table_asset import table_asset
-from volsurf_resources.exchange_calendar import expiry_time
+from volsurf_resources.exchange_calendar import expiry_time, last_trading_day
 from volsurf_tables.market import MARKET_RATES, RAW_OPTIONS_CHAINS, UNDERLYING_PRICES
 from volsurf_tables.quotes import IMPLIED_FORWARDS
 
@@ -28,7 +28,7 @@ CLOSE_TO_OPEN_DAYS = 6.5 / 24.0  # a dividend leaves the price at the open of it
 MIN_PAIRS = 6  # nearest pairs that are always used
 MAX_RATE_STD_ERROR = 0.0025  # beyond it the curve knows the discount factor better
 MAX_RATE_GAP = 0.01  # so does it when quotes and curve disagree by more
-WIDTH = {"european": 1.0, "american": 0.5}  # of the band around the forward, standard deviations
+WIDTH = {"european": 2.0, "american": 0.5}  # of the band around the forward, standard deviations
 EXPIRY = ["symbol", "quote_date", "snapshot", "root", "expiration_date"]
 
 Row = dict[str, Any]
@@ -64,6 +64,8 @@ def curve_of(session: Session) -> Curve:
 def expected_dividends(history: pl.DataFrame, symbol: str, day: date) -> Dividends:
     """Project the last year's cash dividends ahead: same weekdays, grown as they last grew.
 
+    A weekday that turns out a holiday moves to the session before it.
+
     What will be paid is not known on `day`; this estimate uses nothing later than `day`. Growth is
     that of the last year's sum over the year before, 1 without two years of as many payments.
     """
@@ -78,7 +80,7 @@ def expected_dividends(history: pl.DataFrame, symbol: str, day: date) -> Dividen
         total, former = (float(part["dividend"].sum()) for part in (recent, before))
         growth = float(np.clip(total / former, *DIVIDEND_GROWTH))
     years = range(1, 4)
-    ex_days = [ex + n * year for n in years for ex in recent["quote_date"]]
+    ex_days = [last_trading_day(ex + n * year) for n in years for ex in recent["quote_date"]]
     amounts = np.concatenate([recent["dividend"].to_numpy() * growth**n for n in years])
     times = np.array([((ex - day).days - CLOSE_TO_OPEN_DAYS) / 365.0 for ex in ex_days])
     return Dividends(times, amounts)
@@ -243,11 +245,12 @@ def _is_credible(fit: Any, tte: float, rate: float) -> bool:
 
 def _fill_gaps(rows: list[Row], spot: float | None, curve: Curve) -> list[Row]:
     """Give expiries without pairs the carry of their neighbours, and every row its rates."""
-    known = sorted((r["tte_years"], r) for r in rows if r["status"] in ("estimated", "fallback"))
-    tte = np.array([t for t, _ in known])
+    known = [row for row in rows if row["status"] in ("estimated", "fallback")]
+    known.sort(key=lambda row: row["tte_years"])
+    tte = np.array([row["tte_years"] for row in known])
     for row in rows:
         if row["status"] is None:
-            row.update(_by_carry(row, tte, [r for _, r in known], spot, curve))
+            row.update(_by_carry(row, tte, known, spot, curve))
         if row.get("forward") is not None:
             row["implied_rate"] = -np.log(row["discount_factor"]) / row["tte_years"]
             if spot:

@@ -4,16 +4,13 @@ Belongs here: putting the findings of row rules and of the arbitrage tests into 
 here: the rules of one row (`quality`), or the tests across strikes (volsurf_math).
 """
 
-from collections.abc import Iterator
-from typing import Any
-
-import numpy as np
 import polars as pl
 
 from volsurf_assets.forwards import EXPIRY
 from volsurf_assets.pictures import sparkline
-from volsurf_assets.quality import Rule, chain_rules, vol_rules
+from volsurf_assets.quality import Rule, chain_rules, is_usable, vol_rules
 from volsurf_assets.session import Session
+from volsurf_assets.static_arbitrage import Violation, static_violations
 from volsurf_assets.table_asset import table_asset
 from volsurf_resources.settings import Settings
 from volsurf_tables.market import RAW_OPTIONS_CHAINS
@@ -32,7 +29,7 @@ def quote_issues(session: Session) -> pl.DataFrame:
     """List what breaks a rule: of the row, of the vol, across strikes, across expiries."""
     settings = session.settings
     chain, quotes = session.read(RAW_OPTIONS_CHAINS), session.read(OPTION_QUOTES)
-    styles = chain.select(*IDENTITY, "exercise_style")
+    styles = chain.select(*IDENTITY, "exercise_style", is_usable=is_usable(settings))
     spots = session.read(IMPLIED_FORWARDS).select(*EXPIRY, "spot")
     quotes = quotes.join(styles, on=IDENTITY, how="left").join(spots, on=EXPIRY, how="left")
     quotes = quotes.sort(*EXPIRY, "strike")
@@ -40,7 +37,7 @@ def quote_issues(session: Session) -> pl.DataFrame:
     found += [rule.issues(quotes) for rule in vol_rules(settings)]
     found.append(_parity_gaps(quotes, settings))
     for root in quotes.partition_by("symbol", "snapshot", "root", maintain_order=True):
-        found.extend(_static_arbitrage(root))
+        found.extend(_marked(root, violation) for violation in static_violations(root))
     return (
         pl.concat(found)
         .select(QUOTE_ISSUES.schema.names())
@@ -85,37 +82,7 @@ def _parity_gaps(quotes: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     )
 
 
-def _static_arbitrage(quotes: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Violations across the strikes and expiries of one root; mid-only ones are information.
-
-    Prices across strikes are judged as quoted. Across expiries the European equivalents are, since
-    an American premium need not grow with time at equal moneyness.
-    """
-    from volsurf_math.arbitrage import butterfly_test, calendar_test, vertical_test
-
-    strike, bid, ask, forward, df, premium = (
-        quotes[name].to_numpy()
-        for name in ("strike", "bid", "ask", "forward", "discount_factor", "early_exercise_premium")
-    )
-    same: dict[str, Any] = {
-        "is_call": (quotes["option_type"] == "CALL").to_numpy(),
-        "group": quotes["expiration_date"].rank("dense").to_numpy().astype(np.int64),
-    }
-    is_european = quotes["exercise_style"][0] == "european"
-    width = np.nan_to_num(df, nan=1.0) if is_european else np.ones(strike.size)
-    off = np.nan_to_num(premium)
-    tests = {
-        "vertical": vertical_test(strike, bid, ask, discount_factor=width, **same),
-        "butterfly": butterfly_test(strike, bid, ask, **same),
-        "calendar": calendar_test(
-            strike, bid - off, ask - off, forward=forward, discount_factor=df, **same
-        ),
-    }
-    for name, test in tests.items():
-        for kind, severity, sizes, breaks in (
-            ("executable", "warning", test.executable, test.is_executable),
-            ("mid", "info", test.mid, test.is_mid_only),
-        ):
-            marked = quotes.with_columns(size=pl.Series(sizes), is_broken=pl.Series(breaks))
-            rule = Rule(f"{name}_{kind}", severity, pl.col("is_broken"), pl.col("size"), 0.0)
-            yield rule.issues(marked)
+def _marked(quotes: pl.DataFrame, violation: Violation) -> pl.DataFrame:
+    marked = quotes.with_columns(size=pl.Series(violation.size), broken=pl.Series(violation.breaks))
+    size = pl.col("size")
+    return Rule(violation.rule, violation.severity, pl.col("broken"), size, 0.0).issues(marked)

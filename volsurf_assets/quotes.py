@@ -21,10 +21,12 @@ from volsurf_assets.quality import (
     MID,
     broken,
     chain_rules,
+    is_usable,
     liquidity_rules,
     vol_rules,
 )
 from volsurf_assets.session import Session
+from volsurf_assets.static_arbitrage import static_violations
 from volsurf_assets.table_asset import table_asset
 from volsurf_tables.market import RAW_OPTIONS_CHAINS, UNDERLYING_PRICES
 from volsurf_tables.quotes import IMPLIED_FORWARDS, OPTION_QUOTES
@@ -52,18 +54,38 @@ def option_quotes(session: Session) -> pl.DataFrame:
     if not solved:
         return OPTION_QUOTES.schema.to_frame()
     settings = session.settings
+    quotes = with_executable(pl.concat(solved).with_columns(is_usable=is_usable(settings)))
     quality = [rule for rule in chain_rules(settings) if rule.severity != "info"]
     rules = (*quality, *vol_rules(settings), *liquidity_rules(settings))
-    not_tradable = pl.when(~pl.col("is_tradable")).then(pl.lit("not_two_sided"))
     reasons = pl.concat_str(
-        [not_tradable, broken(rules), pl.when(pl.col("iv_mid").is_null()).then(pl.lit("no_iv"))],
+        [
+            pl.when(~pl.col("is_tradable")).then(pl.lit("not_two_sided")),
+            broken(rules),
+            pl.col("executable"),
+            pl.when(pl.col("iv_mid").is_null()).then(pl.lit("no_iv")),
+        ],
         separator=";",
         ignore_nulls=True,
     )
-    quotes = pl.concat(solved).with_columns(
+    judged = quotes.with_columns(
         reject_reason=pl.when(reasons != "").then(reasons), is_liquid=reasons == ""
     )
-    return quotes.select(OPTION_QUOTES.schema.names())
+    return judged.select(OPTION_QUOTES.schema.names())
+
+
+def with_executable(quotes: pl.DataFrame) -> pl.DataFrame:
+    """Add the names of the arbitrages that a quote is part of and that can be locked in."""
+    roots = quotes.partition_by("symbol", "snapshot", "root", maintain_order=True)
+    marked = []
+    for root in roots:
+        names = [
+            pl.when(pl.Series(violation.breaks)).then(pl.lit(violation.rule))
+            for violation in static_violations(root)
+            if violation.severity != "info"
+        ]
+        joined = pl.concat_str(names, separator=";", ignore_nulls=True)
+        marked.append(root.with_columns(executable=pl.when(joined != "").then(joined)))
+    return pl.concat(marked)
 
 
 def with_forwards(chain: pl.DataFrame, forwards: pl.DataFrame) -> pl.DataFrame:
