@@ -1,8 +1,8 @@
 r"""Raw SVI: w(k) = a + b (rho (k - m) + sqrt((k - m)^2 + sigma^2)).
 
 Belongs here: the parameter set, what it answers, and the fit of one or many slices. The kernels
-behind them are `svi_projection` (least squares), `svi_guard` (no arbitrage), `svi_fit` (one slice
-from quotes to error bars) and `svi_quantities` (delta volatilities).
+behind them are `svi_projection` (least squares), `svi_conditions` and `svi_guard` (no arbitrage),
+`svi_fit` (one slice from quotes to error bars) and `svi_quantities` (delta volatilities).
 
 References
 ----------
@@ -16,13 +16,13 @@ from enum import IntEnum
 
 import numpy as np
 
-from volsurf_math.smiles import svi_guard
+from volsurf_math.smiles import svi_conditions, svi_guard
 from volsurf_math.smiles.base import Fit, FitStatus, FloatArray, IntArray
 from volsurf_math.smiles.svi_fit import MIN_POINTS, Loss, fit_ragged
 from volsurf_math.smiles.svi_forms import JumpWings, NaturalSvi
 from volsurf_math.smiles.svi_quantities import SmileQuantities, smile_quantities
 
-_NO_FLOOR = np.full(7, np.nan)
+_NO_FLOOR = np.full(5, np.nan)
 
 
 class Repair(IntEnum):
@@ -86,7 +86,7 @@ class RawSvi:
 
     def min_durrleman_g(self) -> float:
         """Infimum of the density factor on the whole line; -1 if total variance reaches zero."""
-        g, _ = svi_guard.min_g(self.a, self.b, self.rho, self.m, self.sigma, math.inf)
+        g, _ = svi_conditions.min_g(self.a, self.b, self.rho, self.m, self.sigma, math.inf)
         return float(g)
 
     @property
@@ -307,7 +307,7 @@ def fit_slices(
     parameters, covariance = np.full((n, 5), np.nan), np.full((n, 5, 5), np.nan)
     status, value = np.empty(n, np.int64), np.full((n, 4), np.nan)
     count = np.zeros((n, 4), np.int64)
-    bounds = _NO_FLOOR if floor is None else np.array([*astuple(floor), -np.inf, np.inf])
+    bounds = _NO_FLOOR if floor is None else np.array(astuple(floor))
     is_guarded = is_guarded or is_calendar_free or floor is not None
     fit_ragged(
         k, w, weight, offsets, int(loss), float(loss_scale), is_guarded, is_calendar_free, bounds,

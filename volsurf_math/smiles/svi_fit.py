@@ -14,17 +14,9 @@ from enum import IntEnum
 import numpy as np
 from numba import njit
 
-from volsurf_math.smiles.svi_guard import (
-    FAILED,
-    NOT_NEEDED,
-    add_quotes,
-    cholesky,
-    min_g,
-    raw,
-    repair,
-    shortfall,
-    substitute,
-)
+from volsurf_math.smiles.svi_conditions import min_g, shortfall
+from volsurf_math.smiles.svi_guard import FAILED, NOT_NEEDED, repair
+from volsurf_math.smiles.svi_least_squares import add_quotes, cholesky, raw, substitute
 from volsurf_math.smiles.svi_projection import N_STARTS, coarse_starts, search, unproject
 
 CONVERGED, TOO_FEW_POINTS, NOT_CONVERGED, NOT_REPAIRED = 0, 1, 2, 3
@@ -232,4 +224,4 @@ def fit_ragged(
         a, b, rho, m, sigma = raw(p)
         parameters[i] = np.array([a, b, rho, m, sigma])
         if is_stacked:
-            floor = np.array([a, b, rho, m, sigma, -np.inf, np.inf])
+            floor = parameters[i].copy()

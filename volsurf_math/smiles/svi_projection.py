@@ -9,7 +9,7 @@ so for given (m, sigma) the best (a, d, c) with :math:`|d| \le c` is a closed fo
 :math:`q = 1/z` lie outside span{1, y, z}; one pass over the quotes therefore gives the cost, its
 gradient and its Gauss-Newton Hessian (Kaufman's form of variable projection).
 
-Belongs here: compiled kernels of the unconstrained fit. Not here: arbitrage (`svi_guard`),
+Belongs here: compiled kernels of the unconstrained fit. Not here: arbitrage (`svi_conditions`),
 robust weights and outcomes (`svi_fit`), the public class (`svi`).
 
 References

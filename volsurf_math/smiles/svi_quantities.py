@@ -16,7 +16,7 @@ from numba import njit
 from scipy.special import ndtri
 
 from volsurf_math.smiles.base import FloatArray
-from volsurf_math.smiles.svi_guard import variance
+from volsurf_math.smiles.svi_least_squares import variance
 
 _TOLERANCE = 1e-14
 
