@@ -71,10 +71,9 @@ def expected_dividends(history: pl.DataFrame, symbol: str, day: date) -> Dividen
     """
     paid = history.filter((pl.col("symbol") == symbol) & (pl.col("dividend") > 0.0))
     year = timedelta(weeks=52)
-    recent = paid.filter(pl.col("quote_date") > day - year)
-    before = paid.filter(
-        pl.col("quote_date").is_between(day - 2 * year, day - year, closed="right")
-    )
+    ex_day = pl.col("quote_date")
+    recent = paid.filter(ex_day.is_between(day - year, day, closed="right"))
+    before = paid.filter(ex_day.is_between(day - 2 * year, day - year, closed="right"))
     growth = 1.0
     if recent.height and recent.height == before.height:
         total, former = (float(part["dividend"].sum()) for part in (recent, before))
