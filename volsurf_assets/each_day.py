@@ -5,7 +5,7 @@ the good days are logged one by one before the step fails (docs: partitions and 
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 
 import dagster as dg
@@ -31,13 +31,17 @@ def each_day(
     make: Callable[[date], Metadata],
     progress: Listener,
     last: Callable[[date], Metadata] | None = None,
+    retries: dg.RetryPolicy | None = None,
 ) -> dg.MaterializeResult[None]:
     """Make every partition of a run; `last` adds to the metadata of the last one.
 
     Raises
     ------
+    dg.RetryRequested
+        After all days were tried, if a pause may help one that failed. Dagster's own application of
+        a policy would also retry a defect of the code, and Ctrl-C.
     dg.Failure
-        After all days were tried, if any failed; its metadata names the days and reasons.
+        If any failed otherwise; its metadata names the days and reasons.
     """
     made: dict[str, Metadata] = {}
     failed: dict[str, Exception] = {}
@@ -55,7 +59,12 @@ def each_day(
     if made and last is not None:
         made[max(made)].update(last(date.fromisoformat(max(made))))
     if failed:
-        _fail(context, made, failed)
+        for key, metadata in made.items():
+            context.log_event(
+                dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata)
+            )
+        _ask_for_retry(context, failed.values(), retries)
+        raise _failure(failed, len(days))
     if len(days) == 1:
         return dg.MaterializeResult(metadata=made[days[0]])
     for key, metadata in made.items():
@@ -68,19 +77,30 @@ def reason(error: Exception) -> str:
     return str(error) if isinstance(error, SessionFailed) else f"{type(error).__name__}: {error}"
 
 
-def _fail(
-    context: dg.AssetExecutionContext, made: dict[str, Metadata], failed: dict[str, Exception]
+def attempt(context: dg.AssetExecutionContext) -> int:
+    """Return how often this step was tried before in its run."""
+    return context.op_execution_context.retry_number
+
+
+def _ask_for_retry(
+    context: dg.AssetExecutionContext,
+    errors: Iterable[Exception],
+    retries: dg.RetryPolicy | None,
 ) -> None:
-    for key, metadata in made.items():
-        context.log_event(
-            dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata)
+    tried = attempt(context)
+    if retries and tried < retries.max_retries and any(map(_may_retry, errors)):
+        raise dg.RetryRequested(
+            max_retries=retries.max_retries, seconds_to_wait=retries.calculate_delay(tried + 1)
         )
+
+
+def _failure(failed: dict[str, Exception], n_days: int) -> dg.Failure:
     reasons = {key: reason(error) for key, error in failed.items()}
-    raise dg.Failure(
-        f"{len(failed)} of {len(failed) + len(made)} sessions failed: "
-        + "; ".join(f"{key}: {words}" for key, words in list(reasons.items())[:5]),
+    shown = "; ".join(f"{key}: {words}" for key, words in list(reasons.items())[:5])
+    return dg.Failure(
+        f"{len(failed)} of {n_days} sessions failed: {shown}",
         metadata={"failed_days": dg.MetadataValue.json(reasons)},
-        allow_retries=any(_may_retry(error) for error in failed.values()),
+        allow_retries=False,
     )
 
 

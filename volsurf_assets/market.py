@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from volsurf_assets.each_day import Listener, each_day
+from volsurf_assets.each_day import Listener, attempt, each_day
 from volsurf_assets.intake import CODE_VERSION, Clock, Intake, Stored
 from volsurf_assets.metadata import Metadata, table_metadata, written_metadata
 from volsurf_assets.partitions import trading_days
@@ -42,6 +42,7 @@ class Fetch(dg.Config):
 
     symbols: list[str] = Field(default_factory=list)
     only_missing: bool = False
+    retries: bool = True  # after a pause, where the source says that it may help
 
 
 def _market_asset(table: Table, fetch: FetchDay) -> dg.AssetsDefinition:
@@ -49,7 +50,6 @@ def _market_asset(table: Table, fetch: FetchDay) -> dg.AssetsDefinition:
         name=table.name,
         partitions_def=trading_days,
         backfill_policy=dg.BackfillPolicy.multi_run(SESSIONS_PER_RUN),
-        retry_policy=RETRIES,
         pool=POOL,
         group_name=table.group,
         description=table.meaning,
@@ -75,15 +75,15 @@ def _market_asset(table: Table, fetch: FetchDay) -> dg.AssetsDefinition:
             settings=settings,
             clock=clock,
             symbols=config.symbols or settings.volsurf_symbols,
-            only_missing=config.only_missing or context.retry_number > 0,
-            run_id=context.run_id,
+            only_missing=config.only_missing or attempt(context) > 0,
+            run_id=context.run.run_id,
         )
         days = [date.fromisoformat(key) for key in context.partition_keys]
 
         def make(day: date) -> Metadata:
             return _metadata(fetch(intake, day, days), lake.path(table.name, day).as_uri())
 
-        return each_day(context, make, progress)
+        return each_day(context, make, progress, retries=RETRIES if config.retries else None)
 
     return asset
 

@@ -92,7 +92,7 @@ def as_asset(recipe: Recipe) -> dg.AssetsDefinition:
                 day,
                 symbols=config.symbols,
                 force=config.force,
-                run_id=context.run_id,
+                run_id=context.run.run_id,
             )
             return written_metadata(written, lake.path(table.name, day).as_uri())
 

@@ -83,7 +83,7 @@ def settle_lake(
     """Remake what has become stale, and log each partition as materialised."""
     failed: dict[str, str] = {}
     everything = settle(
-        RECIPES, lake, settings, missing_too=config.missing_too, run_id=context.run_id
+        RECIPES, lake, settings, missing_too=config.missing_too, run_id=context.run.run_id
     )
     for settled in everything:
         problem = None if settled.error is None else reason(settled.error)

@@ -192,7 +192,7 @@ class Runner:
         *, force: bool,
     ) -> None:  # fmt: skip
         days = [day for day in days if self._can_be_partition(day, outcomes)]
-        config = {"symbols": list(symbols), "only_missing": not force}
+        config = {"symbols": list(symbols), "only_missing": not force, "retries": False}
         for chunk in neighbours(days, SESSIONS_PER_RUN):
             self._run_range("ingest", chunk, [t.name for t in MARKET_TABLES], config)
             for day in chunk:
@@ -204,7 +204,7 @@ class Runner:
         start = max(self.settings.ingestion_start_date, last_sessions(first, n + 1)[0])
         past = [day for day in sessions(start, first) if day < first]
         missing = [day for day in past if self.lake.footer(UNDERLYING_PRICES.name, day) is None]
-        config = {"symbols": list(symbols), "only_missing": True}
+        config = {"symbols": list(symbols), "only_missing": True, "retries": False}
         for chunk in neighbours(missing):
             self._run_range("ingest", chunk, [UNDERLYING_PRICES.name], config)
 
