@@ -29,6 +29,7 @@ from numba import njit
 from volsurf_math.smiles.svi_least_squares import raw, variance
 
 LEAST_VARIANCE = 1e-3  # of the mean quoted one: nearer to zero g has needles that no grid sees
+UNREADABLE = -0.999 * LEAST_VARIANCE  # of the first condition: w <= 0 somewhere, g is no number
 NEAR = 0.1  # conditions closer than this to breaking are watched during a repair
 MOST = 28  # conditions at once
 _MOST_MINIMA = 24
@@ -224,7 +225,7 @@ def conditions(p, floor, level, value, slopes):
     at fixed place.
     """
     n = _add_positive(p, level, value, slopes, 0)
-    if value[0] > 0.0:
+    if value[0] > UNREADABLE:
         n = _add_g_minima(p, value, slopes, n)
     if not np.isnan(floor[0]):
         n = _add_room_minima(p, floor, value, slopes, n)

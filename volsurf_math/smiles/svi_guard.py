@@ -20,7 +20,7 @@ import math
 import numpy as np
 from numba import njit
 
-from volsurf_math.smiles.svi_conditions import MOST, conditions, shortfall
+from volsurf_math.smiles.svi_conditions import MOST, UNREADABLE, conditions, shortfall
 from volsurf_math.smiles.svi_least_squares import add_quotes, cholesky, free, raw, substitute
 from volsurf_math.smiles.svi_projection import project, unproject
 
@@ -113,7 +113,10 @@ def _measure(k, w, weight, p, floor, level, hessian, gradient, value, slopes):
     cost = add_quotes(k, w, weight, p, hessian, gradient)
     n = conditions(p, floor, level, value, slopes)
     value[:n] -= _MARGIN
-    return cost, n, max(0.0, -value[:n].min())
+    worst = max(0.0, -value[:n].min())
+    if value[0] <= UNREADABLE:
+        worst += 1.0  # not a way out of a negative g
+    return cost, n, worst
 
 
 @njit(cache=True, error_model="numpy")

@@ -1,0 +1,198 @@
+r"""The fit of Hagan's SABR formula to slices: regression start, Levenberg-Marquardt, error bars.
+
+The search runs in :math:`(\ln a, \rho/\sqrt{1-\rho^2}, \ln n)` of `sabr_formula`, which keeps no
+bound but those of sanity, with analytic derivatives. The start is the quadratic regression of
+total volatility on log-moneyness, turned into parameters by the short-time expansion
+
+.. math::
+   \sigma\sqrt T \approx a\Bigl[1 - \tfrac12\bigl(u - \tfrac{\rho n}{a}\bigr)k
+     + \tfrac1{12}\bigl(u^2 + (2 - 3\rho^2)\tfrac{n^2}{a^2}\bigr)k^2\Bigr].
+
+Belongs here: what happens to one slice, and the loop over ragged slices, compiled. Not here: the
+public classes (`sabr`).
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from volsurf_math.smiles.sabr_formula import total_vol_gradient
+
+CONVERGED, TOO_FEW_POINTS, NOT_CONVERGED = 0, 1, 2
+MIN_POINTS = 3  # one per parameter
+MAX_EVALUATIONS = 80  # per start; a smile takes about eight
+_MOST_U = 20.0  # |rho| < 0.99875
+_LOG_N = (-12.0, 4.0)
+_LOG_A = (-20.0, 5.0)
+
+
+@njit(cache=True, error_model="numpy")
+def _normal_equations(k, h, bracket, v, o, beta, p, hessian, gradient, slope):
+    """Cost at p; Gauss-Newton Hessian (upper triangle, by rows) and gradient into the others."""
+    a, n = math.exp(p[0]), math.exp(p[2])
+    q = 1.0 / math.sqrt(1.0 + p[1] * p[1])
+    rho, by_u = p[1] * q, q * q * q
+    cost = g0 = g1 = g2 = h00 = h01 = h02 = h11 = h12 = h22 = 0.0
+    for i in range(k.size):
+        error = total_vol_gradient(k[i], h[i], bracket[i], a, beta, rho, n, slope) - v[i]
+        s0, s1, s2 = slope[0], slope[1] * by_u, slope[2]
+        e, o0, o1 = o[i] * error, o[i] * s0, o[i] * s1
+        cost += e * error
+        g0 += e * s0
+        g1 += e * s1
+        g2 += e * s2
+        h00 += o0 * s0
+        h01 += o0 * s1
+        h02 += o0 * s2
+        h11 += o1 * s1
+        h12 += o1 * s2
+        h22 += o[i] * s2 * s2
+    gradient[0], gradient[1], gradient[2] = g0, g1, g2
+    hessian[0], hessian[1], hessian[2] = h00, h01, h02
+    hessian[3], hessian[4], hessian[5] = h11, h12, h22
+    return cost
+
+
+@njit(cache=True, error_model="numpy")
+def _inverse(hessian, damping, out):
+    """Inverse (upper triangle) of the symmetric matrix whose diagonal is raised by `damping`."""
+    a, d = hessian[0] * (1.0 + damping) + 1e-300, hessian[3] * (1.0 + damping) + 1e-300
+    f = hessian[5] * (1.0 + damping) + 1e-300
+    b, c, e = hessian[1], hessian[2], hessian[4]
+    out[0], out[1], out[2] = d * f - e * e, c * e - b * f, b * e - c * d
+    out[3], out[4], out[5] = a * f - c * c, b * c - a * e, a * d - b * b
+    out /= a * out[0] + b * out[1] + c * out[2]
+
+
+@njit(cache=True, error_model="numpy")
+def _regression_start(k, v, o, beta, p):
+    """Fill p from the quadratic regression of v on k."""
+    moment, right = np.zeros(5), np.zeros(3)
+    for i in range(k.size):
+        share = o[i] / (1.0 + (k[i] / v[i]) ** 2)  # the expansion holds near the money
+        power = share
+        for j in range(5):
+            moment[j] += power
+            if j < 3:
+                right[j] += power * v[i]
+            power *= k[i]
+    moments = np.array([moment[0], moment[1], moment[2], moment[2], moment[3], moment[4]])
+    inverse = np.empty(6)
+    _inverse(moments, 1e-12, inverse)
+    a = inverse[0] * right[0] + inverse[1] * right[1] + inverse[2] * right[2]
+    slope = inverse[1] * right[0] + inverse[3] * right[1] + inverse[4] * right[2]
+    bend = 2.0 * (inverse[2] * right[0] + inverse[4] * right[1] + inverse[5] * right[2])
+    a = min(max(a, 0.5 * v.min()), 2.0 * v.max())
+    u = 1.0 - beta
+    rho_n = 2.0 * slope + u * a
+    square = 0.5 * (6.0 * bend * a - u * u * a * a + 3.0 * rho_n * rho_n)
+    n = math.sqrt(max(square, 1.05 * rho_n * rho_n, 0.01 * a * a))
+    rho = min(max(rho_n / n, -0.97), 0.97)
+    p[0], p[1], p[2] = math.log(a), rho / math.sqrt(1.0 - rho * rho), math.log(n)
+
+
+@njit(cache=True, error_model="numpy")
+def _search(k, h, bracket, v, o, beta, p, hessian, gradient):
+    """Levenberg-Marquardt from p, which it moves: returns (cost, evaluations, has converged)."""
+    trial, slope, inverse = np.empty(3), np.empty(3), np.empty(6)
+    trial_hessian, trial_gradient = np.empty(6), np.empty(3)
+    cost = _normal_equations(k, h, bracket, v, o, beta, p, hessian, gradient, slope)
+    damping, evaluations = 1e-3, 1
+    while evaluations < MAX_EVALUATIONS:
+        _inverse(hessian, damping, inverse)
+        g0, g1, g2 = gradient[0], gradient[1], gradient[2]
+        d0 = -(inverse[0] * g0 + inverse[1] * g1 + inverse[2] * g2)
+        d1 = -(inverse[1] * g0 + inverse[3] * g1 + inverse[4] * g2)
+        d2 = -(inverse[2] * g0 + inverse[4] * g1 + inverse[5] * g2)
+        size = max(abs(d0), abs(d2))
+        shorten = min(1.0, 1.5 / size) if size > 0.0 else 1.0
+        trial[0] = min(max(p[0] + shorten * d0, _LOG_A[0]), _LOG_A[1])
+        trial[1] = min(max(p[1] + shorten * d1, -_MOST_U), _MOST_U)
+        trial[2] = min(max(p[2] + shorten * d2, _LOG_N[0]), _LOG_N[1])
+        trial_cost = _normal_equations(
+            k, h, bracket, v, o, beta, trial, trial_hessian, trial_gradient, slope
+        )
+        evaluations += 1
+        is_still = size < 1e-10 and abs(d1) < 1e-9
+        if trial_cost < cost:
+            gain = (cost - trial_cost) / cost
+            cost = trial_cost
+            p[:], hessian[:], gradient[:] = trial, trial_hessian, trial_gradient
+            damping = max(0.1 * damping, 1e-14)
+            if gain < 1e-10 or is_still:
+                return cost, evaluations, True
+        else:
+            if is_still or damping > 1e8:
+                return cost, evaluations, True
+            damping = max(8.0 * damping, 1e-6)
+    return cost, evaluations, False
+
+
+@njit(cache=True, error_model="numpy")
+def _covariance(p, hessian, variance, covariance):
+    """Covariance of (a, rho, n); infinite where a parameter stands at the edge of its range."""
+    inverse, by = np.empty(6), np.empty(3)
+    _inverse(hessian, 1e-12, inverse)
+    by[0], by[1], by[2] = math.exp(p[0]), (1.0 + p[1] * p[1]) ** -1.5, math.exp(p[2])
+    at = 0
+    for i in range(3):
+        for j in range(i, 3):
+            covariance[i, j] = covariance[j, i] = variance * by[i] * by[j] * inverse[at]
+            at += 1
+
+
+@njit(cache=True, error_model="numpy")
+def fit_slice(k, w, weight, beta, p, covariance, value, count):
+    """Fit one slice; p gets (a, rho, n), value (cost, rmse in w), count (points, evaluations).
+
+    The cost counts errors of volatility, weighted as errors of w are: dw = 2 sqrt(w) dv.
+    """
+    keep = np.isfinite(k) & (w > 0.0) & np.isfinite(w) & (weight > 0.0) & np.isfinite(weight)
+    k, w, weight = k[keep], w[keep], weight[keep]
+    count[0] = k.size
+    if np.unique(k).size < MIN_POINTS:
+        return TOO_FEW_POINTS
+    v = np.sqrt(w)
+    o = 4.0 * w * weight
+    total = o.sum()
+    o /= total
+    u = 1.0 - beta
+    h = np.exp(0.5 * u * k)
+    square = (u * k) ** 2
+    bracket = 1.0 + square * (1.0 / 24.0 + square / 1920.0)
+    hessian, gradient, free = np.empty(6), np.empty(3), np.empty(3)
+    _regression_start(k, v, o, beta, free)
+    cost, count[1], is_done = _search(k, h, bracket, v, o, beta, free, hessian, gradient)
+    if not (is_done and abs(free[1]) < 10.0 and free[2] > math.log(0.05 * math.exp(free[0]))):
+        other = np.array([math.log(v[np.argmin(np.abs(k))]), -0.3, 0.0])
+        other_hessian = np.empty(6)
+        other_cost, used, other_done = _search(
+            k, h, bracket, v, o, beta, other, other_hessian, gradient
+        )
+        count[1] += used
+        if other_cost < cost:
+            cost, is_done, free, hessian = other_cost, other_done, other, other_hessian
+    if not (is_done and np.isfinite(cost) and np.isfinite(free).all()):
+        return NOT_CONVERGED
+    p[0], p[2] = math.exp(free[0]), math.exp(free[2])
+    p[1] = free[1] / math.sqrt(1.0 + free[1] * free[1])
+    if k.size > 3:
+        _covariance(free, hessian, cost / (k.size - 3), covariance)
+    value[0] = cost * total
+    miss, slope = 0.0, np.empty(3)
+    for i in range(k.size):
+        s = total_vol_gradient(k[i], h[i], bracket[i], p[0], beta, p[1], p[2], slope)
+        miss += weight[i] * (s * s - w[i]) ** 2
+    value[1] = math.sqrt(miss / weight.sum())
+    return CONVERGED
+
+
+@njit(cache=True, error_model="numpy")
+def fit_ragged(k, w, weight, offsets, beta, parameters, covariance, status, value, count):
+    """Fit every slice k[offsets[i]:offsets[i + 1]]."""
+    for i in range(offsets.size - 1):
+        rows = slice(offsets[i], offsets[i + 1])
+        status[i] = fit_slice(
+            k[rows], w[rows], weight[rows], beta, parameters[i], covariance[i], value[i], count[i]
+        )
