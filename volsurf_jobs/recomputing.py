@@ -72,17 +72,18 @@ def differences(
         ("stored", stored.join(recomputed, on=table.key, how="anti", nulls_equal=True)),
         ("recomputed", recomputed.join(stored, on=table.key, how="anti", nulls_equal=True)),
     ):
-        for key in rows.select(table.key).iter_rows():
+        for row in rows.select(table.key).iter_rows():
             there = {"stored": "", "recomputed": ""} | {only: "a row"}
-            yield Difference(table.name, day, _text(key), "", **there)
+            yield Difference(table.name, day, _text(row), "", **there)
     both = stored.join(recomputed, on=table.key, suffix="__again", nulls_equal=True)
     for column in table.columns:
         if column.name in table.key or column.is_provenance:
             continue
         again = f"{column.name}__again"
         changed = both.filter(~pl.col(column.name).eq_missing(pl.col(again)))
-        for *key, old, new in changed.select(*table.key, column.name, again).iter_rows():
-            yield Difference(table.name, day, _text(tuple(key)), column.name, repr(old), repr(new))
+        for row in changed.select(*table.key, column.name, again).iter_rows():
+            key = _text(row[:-2])
+            yield Difference(table.name, day, key, column.name, repr(row[-2]), repr(row[-1]))
 
 
 def _text(key: Iterable[object]) -> str:
