@@ -94,7 +94,6 @@ def with_forwards(chain: pl.DataFrame, forwards: pl.DataFrame) -> pl.DataFrame:
     left = (pl.col("expiry_time") - pl.col("quote_time")).dt.total_microseconds() / 1e6
     return chain.join(known, on=EXPIRY, how="left", maintain_order="left").with_columns(
         tte_years=pl.coalesce(left / SECONDS_PER_YEAR, "tte_years"),
-        log_moneyness=(pl.col("strike") / pl.col("forward")).log(),
         mid=pl.when(IS_TRADABLE.fill_null(False)).then(MID),
         is_tradable=IS_TRADABLE.fill_null(False),
     )
@@ -132,6 +131,8 @@ def _solve(own: pl.DataFrame, dividends: Any) -> pl.DataFrame:
     }
     is_tradable = own["is_tradable"]
     columns = {
+        # NumPy divides alike whatever else is in the frame; Polars may multiply by a reciprocal.
+        "log_moneyness": np.log(np.where(strike > 0.0, strike, np.nan) / forward),
         "iv_bid": vol_bid,
         "iv_mid": vol,
         "iv_ask": vol_ask,

@@ -135,16 +135,15 @@ DIVIDENDS = 0.45  # a quarter
 
 
 def quarterly_bars(symbol="SPY", growth=1.0):
-    """Two years of bars with a dividend on the third Friday of the quarters' last months."""
+    """Of two years the bars with a dividend: third Fridays of the quarters' last months."""
     frame = bars(np.full(520, SPOT), symbol=symbol)
     paid = pl.col("quote_date").is_in(
         [date(2024, 12, 20), date(2025, 3, 21), date(2025, 6, 20), date(2025, 9, 19),
          date(2025, 12, 19), date(2026, 3, 20), date(2026, 6, 18), date(2026, 9, 18)]
     )  # fmt: skip
     recent = pl.col("quote_date") > date(2025, 11, 19)
-    return alter(
-        frame, paid, dividend=pl.when(recent).then(DIVIDENDS * growth).otherwise(DIVIDENDS)
-    )
+    amount = pl.when(recent).then(DIVIDENDS * growth).otherwise(DIVIDENDS)
+    return frame.filter(paid).with_columns(dividend=amount)
 
 
 def american(expiration, vol=0.2, **named):
