@@ -20,9 +20,6 @@ from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings
 from volsurf_resources.source import MarketSource
 
-# Ingest runs in short chunks and compute in one; jobs of both are meant, and work day by day.
-warnings.filterwarnings("ignore", message=".*varying BackfillPolicies.*")
-
 
 def utc_now() -> datetime:
     """Return the time."""
@@ -75,7 +72,7 @@ def definitions_for(
     progress: Listener = silent,
 ) -> dg.Definitions:
     """Return all that Dagster should load, on the lake and source of some settings."""
-    return dg.Definitions(
+    definitions = dg.Definitions(
         assets=[*all_assets(), published_database],
         asset_checks=[as_asset_checks(table) for table in tables()],
         jobs=[ingest, compute, end_of_day, publish, settle_job],
@@ -90,6 +87,11 @@ def definitions_for(
             "progress": dg.ResourceDefinition.hardcoded_resource(progress),
         },
     )
+    with warnings.catch_warnings():
+        # Ingestion runs in short chunks, computing in one: a job of both is meant.
+        warnings.filterwarnings("ignore", message=".*varying BackfillPolicies.*")
+        definitions.get_repository_def()
+    return definitions
 
 
 defs = definitions_for(Settings())

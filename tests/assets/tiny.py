@@ -22,7 +22,9 @@ LEVELS = Table(
 )  # fmt: skip
 MEANS = Table(
     name="means", group="variance", meaning="Means of levels.", key=names(DAY),
-    columns=(*DAY, number("mean", "USD", "Mean of three.", 0.0), number("chained", "USD", "With past.")),
+    columns=(
+        *DAY, number("mean", "USD", "Mean of three.", 0.0), number("chained", "USD", "With past.")
+    ),
 )  # fmt: skip
 
 
