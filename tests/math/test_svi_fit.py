@@ -1,5 +1,6 @@
 """Fits of raw SVI: recovery, the best optimum, the guard, the floor, robustness, error bars."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple
 
 import numpy as np
@@ -63,6 +64,23 @@ class TestRecovery:
                 market.k[rows], market.w[rows], market.weight[rows], loss=Loss.SOFT_L1
             )
             assert alone.smile == fits[i].smile
+
+    def test_threads_fit_what_one_thread_fits(self):
+        market = random_market(60, seed=5)
+        whole = fit_slices(market.k, market.w, market.weight, market.offsets)
+        halves = (market.offsets[:31], market.offsets[30:])
+        with ThreadPoolExecutor(2) as pool:
+            parts = pool.map(
+                lambda offsets: fit_slices(market.k, market.w, market.weight, offsets), halves
+            )
+        together = np.concatenate([part.parameters for part in parts])
+        np.testing.assert_array_equal(together, whole.parameters)
+
+    def test_stored_density_factor_is_that_of_the_smile(self):
+        market = random_market(20, seed=7)
+        fits = fit_slices(market.k, market.w, market.weight, market.offsets)
+        for i in range(20):
+            assert fits[i].smile.min_durrleman_g() == fits.min_durrleman_g[i]
 
     def test_scale_of_the_weights_does_not_matter(self):
         market = random_market(20, seed=8)

@@ -201,12 +201,12 @@ def fit_slice(k, w, weight, loss, loss_scale, is_guarded, floor, min_points, p, 
         return NOT_CONVERGED
     _covariance(k, w, robust, p, cov)
     a, b, rho, m, sigma = raw(p)
-    value[2], _ = min_g(a, b, rho, m, sigma, 0.02)
+    value[2], _ = min_g(a, b, rho, m, sigma, np.inf)
     value[3] = math.sqrt(_reweigh(k, w, weight, p, 0, 1.0, robust) / weight.sum())
     return NOT_REPAIRED if count[3] == FAILED else CONVERGED
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", nogil=True)
 def fit_ragged(
     k, w, weight, offsets, loss, loss_scale, is_guarded, is_stacked, floor, min_points,
     parameters, covariance, status, value, count,
