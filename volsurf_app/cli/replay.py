@@ -1,11 +1,42 @@
-"""The command `replay`: computes a session again and compares.
+"""The command `replay`: computes a session again and compares with what is stored.
 
 Belongs here: printing the differences. Not here: the comparison (volsurf_jobs).
 """
 
+from typing import Annotated
+
 import typer
+from rich.markup import escape
+
+from volsurf_app.cli.arguments import session_of
+from volsurf_app.cli.console import console, new_table, show_table
+from volsurf_app.cli.working import quiet_dagster
+from volsurf_resources.settings import Settings
+
+_SHOWN = 50
+_COLUMNS = ("table", "key", "column", "stored", "recomputed")
 
 
-def replay() -> None:
-    """Compute a session again and report any difference."""
+def replay(
+    date: Annotated[str, typer.Argument(metavar="DATE", help="Session: YYYY-MM-DD, or today.")],
+) -> None:
+    """Compute a session again beside the lake and report any difference; exit 1 if there is one."""
+    settings = Settings()
+    day = session_of(date, hint="DATE")
+    with quiet_dagster(settings):
+        from volsurf_jobs.replay import replay as differences_of
+    try:
+        differences = differences_of(settings, day)
+    except LookupError as error:
+        console.print(escape(str(error)))
+        raise typer.Exit(1) from None
+    if not differences:
+        console.print(f"{day}: no difference")
+        return
+    table = new_table()
+    for name in _COLUMNS:
+        table.add_column(name, overflow="fold")
+    for difference in differences[:_SHOWN]:
+        table.add_row(*(escape(str(getattr(difference, name))) for name in _COLUMNS))
+    show_table(f"{day}: {len(differences)} differences", table)
     raise typer.Exit(1)

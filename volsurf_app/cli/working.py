@@ -26,12 +26,19 @@ _REASONS_SHOWN = 20
 
 
 @contextmanager
-def runner_of(settings: Settings) -> Iterator["Runner"]:
-    """Open a runner on the settings' home, whose Dagster log goes to the instance alone."""
+def quiet_dagster(settings: Settings) -> Iterator[None]:
+    """Load Dagster within: its log goes to the instance, ours to the file, none to the screen."""
+    keep_log(settings)
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", message=".* is currently in (beta|preview)")
     with console.status("starting Dagster") if console.is_terminal else nullcontext():
-        keep_log(settings)
-        logging.getLogger("dagster").setLevel(logging.CRITICAL)
-        warnings.filterwarnings("ignore", message=".* is currently in (beta|preview)")
+        yield
+
+
+@contextmanager
+def runner_of(settings: Settings) -> Iterator["Runner"]:
+    """Open a runner on the settings' home."""
+    with quiet_dagster(settings):
         from volsurf_jobs.running import open_runner
     with open_runner(settings) as runner:
         yield runner
