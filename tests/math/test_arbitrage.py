@@ -8,6 +8,7 @@ import pytest
 from scipy.special import ndtr
 
 from volsurf_math.arbitrage import (
+    butterfly_violations,
     butterfly_test,
     calendar_slope,
     calendar_test,
@@ -15,9 +16,8 @@ from volsurf_math.arbitrage import (
     vertical_test,
 )
 
-PAIRS = json.loads((Path(__file__).parents[1] / "reference" / "svi.json").read_text())[
-    "calendar_pairs"
-]
+SVI = json.loads((Path(__file__).parents[1] / "reference" / "svi.json").read_text())
+PAIRS = SVI["calendar_pairs"]
 
 
 def book(mids, half_spread, is_call=True):
@@ -223,3 +223,13 @@ def test_density_factor_of_a_flat_smile_is_one():
     k = np.linspace(-1.0, 1.0, 5)
     np.testing.assert_array_equal(durrleman_g(k, np.full(5, 0.04), 0.0 * k, 0.0 * k), 1.0)
     assert np.isnan(durrleman_g(k, np.zeros(5), 0.0 * k, 0.0 * k)).all()
+
+
+def test_butterfly_violations_of_vogt_lie_between_the_reference_roots():
+    vogt = next(row for row in SVI["slices"] if row["name"] == "vogt")
+    low, high = vogt["g_roots"]
+    parameters = np.array([list(vogt["raw"].values()), [0.01, 0.1, -0.5, 0.0, 0.1], 5 * [np.nan]])
+    k = np.linspace(-2.0, 2.0, 401)
+    inside = ((k > low) & (k < high)).sum()
+    assert butterfly_violations(parameters, k).tolist() == [inside, 0, 0]
+    assert butterfly_violations(parameters[:1] - [1.0, 0, 0, 0, 0], k).tolist() == [401]
