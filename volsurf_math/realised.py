@@ -20,7 +20,7 @@ References
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from volsurf_math.smiles.base import FloatArray
+from volsurf_math.broadcasting import FloatArray
 
 TRADING_DAYS = 252
 

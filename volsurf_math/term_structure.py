@@ -12,7 +12,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from volsurf_math.smiles.base import FloatArray
+from volsurf_math.broadcasting import FloatArray
 
 MIN_POINTS = 3  # two parameters and something left to judge them by
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from volsurf_math.smiles.base import FloatArray
+from volsurf_math.broadcasting import FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,8 +20,8 @@ from enum import IntEnum
 import numpy as np
 from numba import njit
 
+from volsurf_math.broadcasting import FloatArray
 from volsurf_math.realised import TRADING_DAYS
-from volsurf_math.smiles.base import FloatArray
 
 MIN_OBSERVATIONS = 252
 _HAR_LAGS = (1, 5, 22)

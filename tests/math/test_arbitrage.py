@@ -8,8 +8,8 @@ import pytest
 from scipy.special import ndtr
 
 from volsurf_math.arbitrage import (
-    butterfly_violations,
     butterfly_test,
+    butterfly_violations,
     calendar_slope,
     calendar_test,
     durrleman_g,

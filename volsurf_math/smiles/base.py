@@ -11,7 +11,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from volsurf_math.broadcasting import FloatArray
+
+__all__ = ["Fit", "FitStatus", "FloatArray", "IntArray", "Smile"]
+
 IntArray = npt.NDArray[np.int64]
 
 
