@@ -22,6 +22,8 @@ from volsurf_math.smiles.sabr_formula import total_vol_gradient
 CONVERGED, TOO_FEW_POINTS, NOT_CONVERGED = 0, 1, 2
 MIN_POINTS = 3  # one per parameter
 MAX_EVALUATIONS = 80  # per start; a smile takes about eight
+_NEGLIGIBLE = 1e-17  # of the sum of squares: valleys without a floor are left at 3e-9 of volatility
+_SLOW = 1e-3  # gain per step in a valley that ends at |rho| = 1: far below the standard error
 _MOST_U = 20.0  # |rho| < 0.99875
 _LOG_N = (-12.0, 4.0)
 _LOG_A = (-20.0, 5.0)
@@ -98,8 +100,11 @@ def _search(k, h, bracket, v, o, beta, p, hessian, gradient):
     trial, slope, inverse = np.empty(3), np.empty(3), np.empty(6)
     trial_hessian, trial_gradient = np.empty(6), np.empty(3)
     cost = _normal_equations(k, h, bracket, v, o, beta, p, hessian, gradient, slope)
-    damping, evaluations = 1e-3, 1
+    damping, evaluations, gain = 1e-3, 1, 1.0
+    negligible = _NEGLIGIBLE * np.sum(o * v * v)
     while evaluations < MAX_EVALUATIONS:
+        if abs(p[1]) >= _MOST_U and gradient[1] * p[1] < 0.0:  # pressed to the edge: rho stays
+            hessian[1] = hessian[4] = gradient[1] = 0.0
         _inverse(hessian, damping, inverse)
         g0, g1, g2 = gradient[0], gradient[1], gradient[2]
         d0 = -(inverse[0] * g0 + inverse[1] * g1 + inverse[2] * g2)
@@ -120,18 +125,18 @@ def _search(k, h, bracket, v, o, beta, p, hessian, gradient):
             cost = trial_cost
             p[:], hessian[:], gradient[:] = trial, trial_hessian, trial_gradient
             damping = max(0.1 * damping, 1e-14)
-            if gain < 1e-10 or is_still:
+            if gain < 1e-8 or gain * cost < negligible or is_still:
                 return cost, evaluations, True
         else:
             if is_still or damping > 1e8:
                 return cost, evaluations, True
             damping = max(8.0 * damping, 1e-6)
-    return cost, evaluations, False
+    return cost, evaluations, gain < _SLOW
 
 
 @njit(cache=True, error_model="numpy")
 def _covariance(p, hessian, variance, covariance):
-    """Covariance of (a, rho, n); infinite where a parameter stands at the edge of its range."""
+    """Covariance of (a, rho, n) from the Gauss-Newton Hessian in the free parameters."""
     inverse, by = np.empty(6), np.empty(3)
     _inverse(hessian, 1e-12, inverse)
     by[0], by[1], by[2] = math.exp(p[0]), (1.0 + p[1] * p[1]) ** -1.5, math.exp(p[2])

@@ -8,9 +8,9 @@ Forward F and time T scale out exactly. With :math:`a = \alpha F^{\beta-1}\sqrt 
    \Bigl(1 + \frac{u^2a^2}{24h^2} + \frac{\rho\beta n a}{4h} + \frac{2-3\rho^2}{24}n^2\Bigr),
    \qquad z = -\frac{n}{a}\,h\,k, \quad Z = \frac{z}{x(z)}.
 
-:math:`x(z) = \int_0^z dt/\sqrt{1-2\rho t+t^2}` and the integrand generates the Legendre polynomials,
-so :math:`x/z = \sum_n P_n(\rho) z^n/(n+1)` near the money. Elsewhere
-:math:`x = \ln[(s+z-\rho)/(1-\rho)]` with :math:`s = \sqrt{1-2\rho z+z^2}`, written with ``log1p`` and
+:math:`x(z) = \int_0^z dt/\sqrt{1-2\rho t+t^2}`, whose integrand generates the Legendre polynomials:
+:math:`x/z = \sum_n P_n(\rho) z^n/(n+1)` near the money. Elsewhere, with
+:math:`s = \sqrt{1-2\rho z+z^2}`, it is :math:`\ln[(s+z-\rho)/(1-\rho)]`, written with ``log1p`` and
 mirrored, :math:`x(z;\rho) = -x(-z;-\rho)`, so that nothing cancels on either side.
 
 Belongs here: the compiled formula and its derivatives. Not here: parameters with units (`sabr`).
@@ -55,14 +55,15 @@ def z_over_x(z, rho):
         return _z_over_x_series(z, rho)
     sign = 1.0 if z > 0.0 else -1.0
     y, r = abs(z), sign * rho
-    bar = 1.0 - r * r
+    rest = 1.0 - r
+    bar = rest * (1.0 + r)
     s = math.sqrt((y - r) * (y - r) + bar)
-    x = math.log1p(y * (s + 1.0 + y - 2.0 * r) / ((s + 1.0) * (1.0 - r)))
+    root = s + y - r if y > r else bar / (s - y + r)
+    x = math.log1p(y * (root + rest) / ((s + 1.0) * rest))
     ratio = y / x
     slope = (1.0 - ratio / s) / x
     bend = (ratio * (y - r) / (s * s * s) - 2.0 * slope / s) / x
-    root = s + y - r if y > r else bar / (s - y + r)
-    by_rho = -ratio / x * (1.0 / (1.0 - r) - (y + s) / (s * root))
+    by_rho = -ratio / x * (1.0 / rest - (y + s) / (s * root))
     return ratio, sign * slope, bend, sign * by_rho
 
 
@@ -75,7 +76,12 @@ def total_vol(k, a, beta, rho, n):
     ratio = 1.0 if n == 0.0 else z_over_x(-n / a * h * k, rho)[0]
     level = a / (h * (1.0 + square * (1.0 / 24.0 + square / 1920.0)))
     c = a / h
-    time = 1.0 + u * u * c * c / 24.0 + rho * beta * n * c / 4.0 + (2.0 - 3.0 * rho * rho) * n * n / 24.0
+    time = (
+        1.0
+        + u * u * c * c / 24.0
+        + rho * beta * n * c / 4.0
+        + (2.0 - 3.0 * rho * rho) * n * n / 24.0
+    )
     return level * ratio * time
 
 

@@ -1,0 +1,313 @@
+r"""SABR: dF = s F^beta dW, ds = nu s dZ, dW dZ = rho dt, s(0) = alpha; smile by Hagan's expansion.
+
+Belongs here: the parameter set, its smile, density and validity, and the fit of one or many smiles.
+The compiled formula is `sabr_formula`, the search `sabr_fit`; the arbitrage-free density is
+`sabr_density`, parameters across expiries `sabr_term_structure`.
+
+References
+----------
+.. [1] Hagan, Kumar, Lesniewski, Woodward (2002), "Managing smile risk", Wilmott, eq. (2.17a) and
+   appendix B for the normal volatility of beta = 0.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from volsurf_math.arbitrage import durrleman_g
+from volsurf_math.smiles import sabr_fit, sabr_formula
+from volsurf_math.smiles.base import Fit, FitStatus, FloatArray, IntArray
+
+_REACH = np.sinh(np.linspace(0.0, 4.0, 241)) / math.sinh(4.0)  # where negative density is sought
+_REACH_SDS = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sabr:
+    """Parameters in the units of the forward: alpha is the volatility of F per F^beta."""
+
+    alpha: float
+    beta: float
+    rho: float
+    nu: float
+
+    def __post_init__(self) -> None:
+        """Refuse what is no SABR model."""
+        is_model = self.alpha > 0.0 and 0.0 <= self.beta <= 1.0 and abs(self.rho) < 1.0
+        if not (is_model and 0.0 <= self.nu < math.inf and self.alpha < math.inf):
+            rule = "SABR needs alpha > 0, 0 <= beta <= 1, |rho| < 1 and nu >= 0"
+            raise ValueError(f"{rule}, was {asdict(self)}")
+
+    @classmethod
+    def from_atm_vol(
+        cls, *, atm_vol: float, forward: float, tte: float, beta: float, rho: float, nu: float
+    ) -> "Sabr":
+        """Choose alpha so that the formula gives `atm_vol` at the forward: a cubic's root."""
+        u = 1.0 - beta
+        level = forward**u
+        cubic = [
+            u * u * tte / (24.0 * level**2),
+            0.25 * rho * beta * nu * tte / level,
+            1.0 + (2.0 - 3.0 * rho * rho) * nu * nu * tte / 24.0,
+            -atm_vol * level,
+        ]
+        roots = np.roots(cubic)
+        real = roots.real[np.abs(roots.imag) < 1e-9 * np.abs(roots)]
+        if not (real > 0.0).any():
+            raise ValueError(f"SABR needs a positive alpha to give atm_vol, was {atm_vol}")
+        return cls(alpha=float(real[real > 0.0].min()), beta=beta, rho=rho, nu=nu)
+
+    def implied_vol(self, strike: ArrayLike, forward: ArrayLike, tte: ArrayLike) -> FloatArray:
+        """Return Hagan's lognormal volatility, eq. (2.17a); arguments broadcast.
+
+        NaN where an argument is not positive or the expansion in time has no positive value left
+        (nu^2 tte of several units).
+        """
+        strike, forward, tte = (np.asarray(x, dtype=np.float64) for x in (strike, forward, tte))
+        strike, forward, tte = np.broadcast_arrays(strike, forward, tte)
+        is_row = (strike > 0.0) & (forward > 0.0) & (tte > 0.0)
+        f, t = np.where(is_row, forward, np.nan), np.where(is_row, tte, np.nan)
+        x = (strike - f) / f
+        k = np.where(
+            np.abs(x) < 0.5,
+            np.log1p(np.maximum(x, -0.75)),
+            np.log(np.where(is_row, strike, 1.0) / f),
+        )
+        root = np.sqrt(t)
+        out = np.empty(k.size)
+        a, n = self.alpha * f ** (self.beta - 1.0) * root, self.nu * root
+        sabr_formula.fill_total_vol(k.ravel(), a.ravel(), self.beta, self.rho, n.ravel(), out)
+        return out.reshape(k.shape) / root
+
+    def normal_vol(self, strike: ArrayLike, forward: float, tte: float) -> FloatArray:
+        """Return Hagan's normal (Bachelier) volatility for beta = 0; strikes of any sign."""
+        if self.beta != 0.0:
+            raise ValueError(f"normal_vol needs beta = 0, was {self.beta}")
+        z = self.nu / self.alpha * (forward - np.asarray(strike, dtype=np.float64))
+        ratio = np.array([sabr_formula.z_over_x(x, self.rho)[0] for x in z.ravel()])
+        time = 1.0 + (2.0 - 3.0 * self.rho**2) / 24.0 * self.nu**2 * tte
+        return self.alpha * ratio.reshape(z.shape) * time
+
+    def at(self, forward: float, tte: float) -> "SabrSmile":
+        """Return the smile of one expiry."""
+        return SabrSmile(sabr=self, forward=forward, tte=tte)
+
+    @classmethod
+    def fit(
+        cls,
+        strike: FloatArray,
+        vol: FloatArray,
+        forward: float,
+        tte: float,
+        weight: FloatArray,
+        *,
+        beta: float = 0.5,
+    ) -> "SabrFit":
+        """Fit alpha, rho and nu to volatilities `vol`, weighted by `weight`, shape (n_quotes,)."""
+        strike, vol = np.asarray(strike, dtype=np.float64), np.asarray(vol, dtype=np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            k = np.log(strike / forward)
+            w = np.where(vol > 0.0, vol * vol * tte, np.nan)
+            weight_of_w = np.asarray(weight) / (4.0 * w * tte)
+        return SabrSmile.fit(k, w, weight_of_w, beta=beta, forward=forward, tte=tte)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SabrSmile:
+    """One expiry of a SABR model, in log-moneyness and total variance."""
+
+    sabr: Sabr
+    forward: float = 1.0
+    tte: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse an expiry that is none."""
+        if not (0.0 < self.forward < math.inf and 0.0 < self.tte < math.inf):
+            raise ValueError(f"a SABR smile needs forward > 0 and tte > 0, was {self}")
+
+    def total_variance(self, k: FloatArray) -> FloatArray:
+        """Total variance (vol^2 * years) at log-moneyness `k`; same shape as `k`."""
+        return self._by_k(k)[0]
+
+    def durrleman_g(self, k: FloatArray) -> FloatArray:
+        """Density factor at `k`; negative where the expansion breaks."""
+        w, slope, curvature = self._by_k(k)
+        return durrleman_g(k, w, slope, curvature)
+
+    def density(self, strike: FloatArray) -> FloatArray:
+        """Risk-neutral density of the price at expiry that the formula implies, at `strike`."""
+        k = np.log(strike / self.forward)
+        w = self.total_variance(k)
+        d2 = -k / np.sqrt(w) - 0.5 * np.sqrt(w)
+        normal = np.exp(-0.5 * d2 * d2) / np.sqrt(2.0 * np.pi * w)
+        return normal * self.durrleman_g(k) / strike
+
+    def sound_range(self) -> tuple[float, float]:
+        """Return the strikes around the forward between which the density is not negative.
+
+        0 and infinity where none is found within 15 standard deviations of the forward's
+        volatility. Outside, price with `sabr_density`.
+        """
+        reach = _REACH_SDS * math.sqrt(float(self.total_variance(np.zeros(1))[0]))
+        low, high = (self._first_negative(sign * reach) for sign in (-1.0, 1.0))
+        return self.forward * math.exp(low), self.forward * math.exp(high)
+
+    def _first_negative(self, reach: float) -> float:
+        k = reach * _REACH
+        is_bad = ~(self.durrleman_g(k) >= 0.0)
+        if not is_bad.any():
+            return math.copysign(math.inf, reach)
+        i = int(np.argmax(is_bad))
+        if i == 0:
+            return 0.0
+        good, bad = k[i - 1], k[i]
+        for _ in range(60):
+            middle = 0.5 * (good + bad)
+            if self.durrleman_g(np.array([middle]))[0] >= 0.0:
+                good = middle
+            else:
+                bad = middle
+        return float(good)
+
+    def _by_k(self, k: FloatArray) -> FloatArray:
+        """Total variance and its first two derivatives, shape (3, *k.shape)."""
+        k = np.asarray(k, dtype=np.float64)
+        out = np.empty((3, k.size))
+        a, n = _unit_form(self.sabr, self.forward, self.tte)
+        sabr_formula.fill_total_variance(
+            np.ascontiguousarray(k.ravel()), a, self.sabr.beta, self.sabr.rho, n, out
+        )
+        return out.reshape(3, *k.shape)
+
+    @classmethod
+    def fit(
+        cls,
+        k: FloatArray,
+        w: FloatArray,
+        weight: FloatArray,
+        *,
+        beta: float = 0.5,
+        forward: float = 1.0,
+        tte: float = 1.0,
+    ) -> "SabrFit":
+        """Fit one slice; see `fit_slices`, of which this is the case of one slice."""
+        offsets = np.array([0, k.size])
+        one = (np.array([forward]), np.array([tte]))
+        return fit_slices(k, w, weight, offsets, *one, beta=beta)[0]
+
+
+def _unit_form(sabr: Sabr, forward: float, tte: float) -> tuple[float, float]:
+    root = math.sqrt(tte)
+    return sabr.alpha * forward ** (sabr.beta - 1.0) * root, sabr.nu * root
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SabrFit(Fit):
+    """One fitted smile with its diagnostics."""
+
+    smile: SabrSmile | None
+    covariance: FloatArray  # (3, 3) in (alpha, rho, nu)
+    cost: float  # weighted sum of squares, of total variance to first order
+    n_points: int
+    n_evaluations: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SabrFits:
+    """Many fitted smiles as arrays whose first axis is the slice; NaN where `status` is not 0."""
+
+    parameters: FloatArray  # (n, 3) in (alpha, rho, nu)
+    beta: float
+    forward: FloatArray
+    tte: FloatArray
+    covariance: FloatArray  # (n, 3, 3)
+    status: IntArray  # FitStatus
+    rmse: FloatArray  # weighted, in total variance
+    cost: FloatArray
+    n_points: IntArray
+    n_evaluations: IntArray
+
+    def __len__(self) -> int:
+        """Count the slices."""
+        return self.status.size
+
+    def __getitem__(self, i: int) -> SabrFit:
+        """Return slice `i` with its smile."""
+        status = FitStatus(self.status[i])
+        smile = None
+        if status is FitStatus.CONVERGED:
+            alpha, rho, nu = self.parameters[i].tolist()
+            sabr = Sabr(alpha=alpha, beta=self.beta, rho=rho, nu=nu)
+            smile = sabr.at(float(self.forward[i]), float(self.tte[i]))
+        return SabrFit(
+            smile=smile,
+            status=status,
+            rmse=float(self.rmse[i]),
+            covariance=self.covariance[i],
+            cost=float(self.cost[i]),
+            n_points=int(self.n_points[i]),
+            n_evaluations=int(self.n_evaluations[i]),
+        )
+
+
+def fit_slices(
+    k: FloatArray,
+    w: FloatArray,
+    weight: FloatArray,
+    offsets: IntArray,
+    forward: FloatArray,
+    tte: FloatArray,
+    *,
+    beta: float = 0.5,
+) -> SabrFits:
+    """Fit Hagan's formula to ragged slices by weighted least squares, beta given.
+
+    Parameters
+    ----------
+    k, w, weight : array, shape (n_quotes,)
+        Log-moneyness, quoted total variance and weight, slice after slice. Rows that are not
+        finite, or whose variance or weight is not positive, are left out.
+    offsets : array of int, shape (n_slices + 1,)
+        Slice i holds rows offsets[i] to offsets[i + 1].
+    forward, tte : array, shape (n_slices,)
+        Forward, and years to expiry.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, `offsets` does not walk through the quotes, or beta is not in [0, 1].
+    """
+    k, w, weight = (np.ascontiguousarray(x, dtype=np.float64) for x in (k, w, weight))
+    offsets = np.ascontiguousarray(offsets, dtype=np.int64)
+    if not (k.ndim == 1 and k.shape == w.shape == weight.shape):
+        shapes = (k.shape, w.shape, weight.shape)
+        raise ValueError(f"k, w and weight need one shape (n_quotes,), was {shapes}")
+    if offsets.size < 1 or offsets[0] < 0 or offsets[-1] > k.size or (np.diff(offsets) < 0).any():
+        raise ValueError(f"offsets need to rise from 0 to at most {k.size}, was {offsets}")
+    n = offsets.size - 1
+    if not (forward.shape == tte.shape == (n,) and (forward > 0.0).all() and (tte > 0.0).all()):
+        raise ValueError(f"a fit needs {n} positive forward and tte, was {forward} and {tte}")
+    if not 0.0 <= beta <= 1.0:
+        raise ValueError(f"SABR needs 0 <= beta <= 1, was {beta}")
+    parameters, covariance = np.full((n, 3), np.nan), np.full((n, 3, 3), np.nan)
+    status, value = np.empty(n, np.int64), np.full((n, 2), np.nan)
+    count = np.zeros((n, 2), np.int64)
+    sabr_fit.fit_ragged(
+        k, w, weight, offsets, float(beta), parameters, covariance, status, value, count
+    )
+    unit = np.column_stack((forward ** (1.0 - beta), np.ones(n), np.ones(n)))
+    unit[:, ::2] /= np.sqrt(tte)[:, None]
+    return SabrFits(
+        parameters=parameters * unit,
+        beta=beta,
+        forward=forward,
+        tte=tte,
+        covariance=covariance * unit[:, :, None] * unit[:, None, :],
+        status=status,
+        rmse=value[:, 1],
+        cost=value[:, 0],
+        n_points=count[:, 0],
+        n_evaluations=count[:, 1],
+    )
