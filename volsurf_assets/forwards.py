@@ -24,11 +24,13 @@ SECONDS_PER_YEAR = 365.0 * 86_400.0
 DIVIDEND_HISTORY = 520  # sessions: two years of ex-dates, with a margin
 DIVIDEND_GROWTH = (0.8, 1.25)  # bounds of what a year may add
 DIVIDEND_UNCERTAINTY = 0.10  # standard error of an expected amount, relative
+EX_DATE_SLACK = timedelta(days=14)  # how far from its date of last year a dividend may come
 CLOSE_TO_OPEN_DAYS = 6.5 / 24.0  # a dividend leaves the price at the open of its ex-date
 MIN_PAIRS = 6  # nearest pairs that are always used
 MAX_RATE_STD_ERROR = 0.0025  # beyond it the curve knows the discount factor better
 MAX_RATE_GAP = 0.01  # so does it when quotes and curve disagree by more
 WIDTH = {"european": 2.0, "american": 0.5}  # of the band around the forward, standard deviations
+MAX_PAIRS = {"european": 1000, "american": 24}  # removing early exercise is dear
 EXPIRY = ["symbol", "quote_date", "snapshot", "root", "expiration_date"]
 
 Row = dict[str, Any]
@@ -49,10 +51,14 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Dividends:
-    """Cash dividends still to come, in years from the quote."""
+    """Cash dividends still to come, in years from the quote.
+
+    `std_errors` are those of the amounts, all in one direction: the growth itself may not last.
+    """
 
     times: Array
     amounts: Array
+    std_errors: Array
 
 
 def curve_of(session: Session) -> Curve:
@@ -64,25 +70,44 @@ def curve_of(session: Session) -> Curve:
 def expected_dividends(history: pl.DataFrame, symbol: str, day: date) -> Dividends:
     """Project the last year's cash dividends ahead: same weekdays, grown as they last grew.
 
-    A weekday that turns out a holiday moves to the session before it.
+    The third Friday of March comes again as the third Friday of March, the session before if that
+    is a holiday; what is overdue is due tomorrow, until it is given up.
 
     What will be paid is not known on `day`; this estimate uses nothing later than `day`. Growth is
     that of the last year's sum over the year before, 1 without two years of as many payments.
     """
-    paid = history.filter((pl.col("symbol") == symbol) & (pl.col("dividend") > 0.0))
-    year = timedelta(weeks=52)
-    ex_day = pl.col("quote_date")
-    recent = paid.filter(ex_day.is_between(day - year, day, closed="right"))
-    before = paid.filter(ex_day.is_between(day - 2 * year, day - year, closed="right"))
+    is_past = (pl.col("dividend") > 0.0) & (pl.col("quote_date") <= day)
+    rows = history.filter((pl.col("symbol") == symbol) & is_past)
+    paid = list(rows.select("quote_date", "dividend").iter_rows())
+    oldest = day - timedelta(weeks=52) - EX_DATE_SLACK
+    due = [(ex, cash) for ex, cash in paid if ex > oldest and not _paid_near(paid, _again(ex, 1))]
+    former = [cash for ex, _ in due for cash in _paid_near(paid, _again(ex, -1))]
     growth = 1.0
-    if recent.height and recent.height == before.height:
-        total, former = (float(part["dividend"].sum()) for part in (recent, before))
-        growth = float(np.clip(total / former, *DIVIDEND_GROWTH))
-    years = range(1, 4)
-    ex_days = [last_trading_day(ex + n * year) for n in years for ex in recent["quote_date"]]
-    amounts = np.concatenate([recent["dividend"].to_numpy() * growth**n for n in years])
-    times = np.array([((ex - day).days - CLOSE_TO_OPEN_DAYS) / 365.0 for ex in ex_days])
-    return Dividends(times, amounts)
+    if due and len(former) == len(due):
+        growth = float(np.clip(sum(cash for _, cash in due) / sum(former), *DIVIDEND_GROWTH))
+    coming = [
+        (max((last_trading_day(_again(ex, n)) - day).days, 1), cash * growth**n, growth**n - 1.0)
+        for n in range(1, 4)
+        for ex, cash in due
+    ]
+    days, amounts, grown = np.array(coming, dtype=np.float64).reshape(-1, 3).T.copy()
+    return Dividends(
+        times=(days - CLOSE_TO_OPEN_DAYS) / 365.0,
+        amounts=amounts,
+        std_errors=amounts * np.hypot(DIVIDEND_UNCERTAINTY, grown),
+    )
+
+
+def _again(ex: date, years: int) -> date:
+    """Return the same weekday of the same week of the month, some years later."""
+    first = date(ex.year + years, ex.month, 1)
+    weeks = (ex.day - 1) // 7
+    return first + timedelta(days=(ex.weekday() - first.weekday()) % 7 + 7 * weeks)
+
+
+def _paid_near(paid: list[tuple[date, float]], ex: date) -> list[float]:
+    """Return the payment that stands for an expected ex-date; nothing where there was none."""
+    return [cash for other, cash in paid if abs(other - ex) <= EX_DATE_SLACK][:1]
 
 
 def with_expiry(chain: pl.DataFrame) -> pl.DataFrame:
@@ -119,14 +144,45 @@ def implied_forwards(session: Session) -> pl.DataFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class Pairs:
+    """Put-call pairs of one expiry, sorted by strike: mids and half-spreads."""
+
+    strike: Array
+    call: Array
+    put: Array
+    call_half: Array
+    put_half: Array
+
+    def columns(self) -> tuple[Array, Array, Array, Array, Array]:
+        """The arrays in the order in which the fits take them."""
+        return self.strike, self.call, self.put, self.call_half, self.put_half
+
+    def near_the_money(self, standard_deviations: float, most: int) -> "Pairs":
+        """Pairs around the strike where call and put agree: a band of the straddle's own width.
+
+        At least `MIN_PAIRS` (if there are as many), at most `most`, the nearest first.
+        """
+        if self.strike.size <= MIN_PAIRS:
+            return self
+        centre = np.argmin(np.abs(self.call - self.put))
+        straddle = self.call[centre] + self.put[centre]
+        sd = 1.25 * straddle / self.strike[centre]  # an at-the-money straddle is worth 0.8 sd
+        distance = np.abs(np.log(self.strike / self.strike[centre]))
+        ranked = np.argsort(distance, kind="stable")
+        inside = int((distance <= standard_deviations * sd).sum())
+        chosen = np.sort(ranked[: max(MIN_PAIRS, min(inside, most))])
+        return Pairs(*(column[chosen] for column in self.columns()))
+
+
+@dataclass(frozen=True, slots=True)
 class Expiry:
-    """One expiry's identity and its put-call pairs, sorted by strike."""
+    """One expiry's identity, its time left, and its pairs."""
 
     key: Row
     style: str
     at: datetime
     tte: float
-    pairs: pl.DataFrame  # strike, call, put, call_half, put_half
+    pairs: Pairs
 
 
 def _spot(own: pl.DataFrame, history: pl.DataFrame, day: date) -> float | None:
@@ -138,36 +194,33 @@ def _spot(own: pl.DataFrame, history: pl.DataFrame, day: date) -> float | None:
 
 
 def _expiries(own: pl.DataFrame, usable: pl.Expr) -> Iterator[Expiry]:
+    """Every expiry of one chain, with the pairs of quotes that are usable and come once."""
     half = (pl.col("ask") - pl.col("bid")) / 2.0
-    sides = own.with_columns(is_usable=usable, mid=MID, half=half)
-    for key, rows in sides.group_by(EXPIRY, maintain_order=True):
-        good = rows.filter("is_usable").unique(["strike", "option_type"], keep="none")
-        calls, puts = (
-            good.filter(pl.col("option_type") == side).select("strike", "mid", "half")
-            for side in ("CALL", "PUT")
-        )
-        pairs = calls.join(puts, on="strike", suffix="_put").sort("strike")
-        timed = good if good.height else rows
+    marked = own.with_columns(is_usable=usable)
+    good = marked.filter("is_usable").unique([*EXPIRY, "strike", "option_type"], keep="none")
+    call, put = (
+        good.filter(pl.col("option_type") == side).select(*EXPIRY, "strike", mid=MID, half=half)
+        for side in ("CALL", "PUT")
+    )
+    joined = call.join(put, on=[*EXPIRY, "strike"], suffix="_put").sort("strike")
+    pairs = joined.partition_by(EXPIRY, as_dict=True, include_key=False, maintain_order=True)
+    none = joined.clear().drop(EXPIRY)
+    timed = pl.col("tte_years").filter(pl.col("is_usable")).median()
+    about = marked.group_by(EXPIRY, maintain_order=True).agg(
+        pl.col("exercise_style", "expiry_time").first(),
+        tte=pl.coalesce(timed, pl.col("tte_years").median(), 0.0),
+    )
+    for row in about.iter_rows(named=True):
+        key = {name: row[name] for name in EXPIRY}
+        columns = pairs.get(tuple(key.values()), none)
+        names = ("strike", "mid", "mid_put", "half", "half_put")
         yield Expiry(
-            key=dict(zip(EXPIRY, key, strict=True)),
-            style=rows["exercise_style"][0],
-            at=rows["expiry_time"][0],
-            tte=float(timed["tte_years"].median() or 0.0),  # type: ignore[arg-type]
-            pairs=pairs,
+            key=key,
+            style=row["exercise_style"],
+            at=row["expiry_time"],
+            tte=row["tte"],
+            pairs=Pairs(*(columns[name].to_numpy() for name in names)),
         )
-
-
-def _near_the_money(expiry: Expiry) -> pl.DataFrame:
-    """Pairs within a band of standard deviations around the strike where call and put agree."""
-    pairs = expiry.pairs
-    if pairs.height <= MIN_PAIRS:
-        return pairs
-    centre = pairs.row((pairs["mid"] - pairs["mid_put"]).abs().arg_min() or 0, named=True)
-    straddle = centre["mid"] + centre["mid_put"]
-    sd = 1.25 * straddle / centre["strike"]  # an at-the-money straddle is worth 0.8 sd
-    distance = (pairs["strike"] / centre["strike"]).log().abs()
-    reach = max(WIDTH[expiry.style] * sd, float(distance.sort()[MIN_PAIRS - 1]))
-    return pairs.filter(distance <= reach)
 
 
 def _estimate(expiry: Expiry, spot: float | None, curve: Curve, dividends: Dividends) -> Row:
@@ -179,16 +232,13 @@ def _estimate(expiry: Expiry, spot: float | None, curve: Curve, dividends: Divid
     if not expiry.tte > 0.0:
         return row | {"status": "failed", "reason": "expired"}
     rate = curve.rate(expiry.tte)
-    strike, call, call_half, put, put_half = (
-        column.to_numpy() for column in _near_the_money(expiry).iter_columns()
-    )
-    quotes = (strike, call, put, call_half, put_half)
+    pairs = expiry.pairs.near_the_money(WIDTH[expiry.style], MAX_PAIRS[expiry.style])
     if expiry.style == "american" and rate is not None and spot is not None:
-        fit, outcome = _american(quotes, expiry.tte, spot, rate, dividends)
+        fit, outcome = _american(pairs, expiry.tte, spot, rate, dividends)
     else:
-        fit, outcome = _european(quotes, expiry, rate)
+        fit, outcome = _european(pairs, expiry, rate)
     if fit.status != ParityStatus.OK:
-        return row | {"reason": f"{strike.size} usable pairs: {fit.status.name.lower()}"}
+        return row | {"reason": f"{pairs.strike.size} usable pairs: {fit.status.name.lower()}"}
     found = {
         "forward": fit.forward,
         "discount_factor": fit.discount_factor,
@@ -202,33 +252,30 @@ def _estimate(expiry: Expiry, spot: float | None, curve: Curve, dividends: Divid
 
 
 def _american(
-    quotes: tuple[Array, Array, Array, Array, Array],
-    tte: float,
-    spot: float,
-    rate: float,
-    dividends: Dividends,
+    pairs: Pairs, tte: float, spot: float, rate: float, dividends: Dividends
 ) -> tuple[Any, Row]:
     """Fit pairs net of early exercise; what the dividends might be is part of the error."""
     from volsurf_math.parity import american_forward
 
-    fit, other = (
-        american_forward(*quotes, spot, tte, rate, dividends.times, share * dividends.amounts)
-        for share in (1.0, 1.0 + DIVIDEND_UNCERTAINTY)
-    )
-    std_error = float(np.hypot(fit.forward_std_error, other.forward - fit.forward))
-    return fit, {"method": "parity_american", "forward_std_error": std_error}
+    def fit(share: float) -> Any:
+        amounts = share * dividends.amounts
+        return american_forward(*pairs.columns(), spot, tte, rate, dividends.times, amounts)
+
+    found, std_error = fit(1.0), 0.0
+    if (dividends.times <= tte).any():
+        std_error = fit(1.0 + DIVIDEND_UNCERTAINTY).forward - found.forward
+    std_error = float(np.hypot(found.forward_std_error, std_error))
+    return found, {"method": "parity_american", "forward_std_error": std_error}
 
 
-def _european(
-    quotes: tuple[Array, Array, Array, Array, Array], expiry: Expiry, rate: float | None
-) -> tuple[Any, Row]:
+def _european(pairs: Pairs, expiry: Expiry, rate: float | None) -> tuple[Any, Row]:
     """Fit forward and discount factor; only the forward where the curve knows the rate better."""
     from volsurf_math.parity import fit_forward
 
     outcome: Row = {"method": "parity_regression"}
-    fit = fit_forward(*quotes)
+    fit = fit_forward(*pairs.columns())
     if rate is not None and not _is_credible(fit, expiry.tte, rate):
-        fit = fit_forward(*quotes, discount_factor=float(np.exp(-rate * expiry.tte)))
+        fit = fit_forward(*pairs.columns(), discount_factor=float(np.exp(-rate * expiry.tte)))
         outcome["reason"] = "discount factor from the curve"
     if expiry.style == "american":
         outcome |= {"status": "fallback", "reason": "no curve or no spot: early exercise ignored"}

@@ -5,15 +5,14 @@ Belongs here: the instance's folder and configuration, and what a killed run lea
 
 import os
 import socket
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
 import dagster as dg
-from sqlalchemy import Engine, event
 
+from volsurf_jobs.event_log import held_open
 from volsurf_resources.settings import Settings
 
 PROCESS_TAG = "volsurf/process"  # host and process of a run that nobody else watches
@@ -32,18 +31,11 @@ def prepare_home(settings: Settings) -> Path:
     return home
 
 
-@event.listens_for(Engine, "connect")
-def _spare_the_disk(connection: object, _: object) -> None:
-    """Sync Dagster's write-ahead logs at checkpoints only: a killed process still loses nothing."""
-    if isinstance(connection, sqlite3.Connection):
-        connection.execute("PRAGMA synchronous = NORMAL")
-
-
 @contextmanager
 def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """Open the instance that the UI shows, rid of runs whose process has died."""
     home = prepare_home(settings)
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    with held_open(), dg.DagsterInstance.from_config(str(home)) as instance:
         bury_dead_runs(instance)
         yield instance
 

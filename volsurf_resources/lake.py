@@ -28,7 +28,7 @@ from volsurf_resources.lake_reading import (
     Versions,
     damage_named,
     load,
-    scan,
+    together,
     understood_footer,
 )
 from volsurf_resources.lake_sql import Parameters, run_query
@@ -140,7 +140,7 @@ class Lake:
         contract = self.table(table)
         while True:
             versions = self.versions(table, days, known_at)
-            query = _chosen(scan(contract, versions), contract, symbols, columns, snapshot)
+            query = _chosen(together(contract, versions), contract, symbols, columns, snapshot)
             with damage_named(contract, versions):
                 frame = query.collect()
             # A date replaced in between shows its new version, which was not known yet.

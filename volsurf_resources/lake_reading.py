@@ -17,6 +17,9 @@ from volsurf_resources.lake_errors import BadFile, NewerVersion
 from volsurf_resources.provenance import Footer, damaged, read_footer
 from volsurf_tables.table import Table
 
+_FEW, _SMALL, _MOST_KEPT = 8, 32_768, 8192  # files, bytes, files
+_KEPT: dict[Path, tuple[tuple[int, int, int], pl.DataFrame]] = {}
+
 Versions = Sequence[tuple[Path, Footer]]
 
 
@@ -59,6 +62,35 @@ def load(path: Path, footer: Footer, contract: Table) -> pl.DataFrame:
             "run that date again"
         )
     return frame
+
+
+def together(contract: Table, versions: Versions) -> pl.LazyFrame:
+    """Return all rows of some files in order of date, small files from this process's memory.
+
+    A window over hundreds of sessions shares all but one of its files with the window of the next
+    session. What is small is kept as read, known by its file's identity.
+    """
+    if len(versions) > _FEW and all(path.stat().st_size <= _SMALL for path, _ in versions):
+        rows = [_small(path, contract, footer) for path, footer in versions]
+        return pl.concat([contract.schema.to_frame(), *rows]).lazy()
+    return scan(contract, versions)
+
+
+def _small(path: Path, contract: Table, footer: Footer) -> pl.DataFrame:
+    before = _identity(path)
+    if (kept := _KEPT.get(path)) is not None and kept[0] == before:
+        return kept[1]
+    rows = load(path, footer, contract)
+    if _identity(path) == before:  # replaced in between: not to be kept under the old name
+        if len(_KEPT) >= _MOST_KEPT:
+            _KEPT.clear()
+        _KEPT[path] = (before, rows)
+    return rows
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def scan(contract: Table, versions: Versions) -> pl.LazyFrame:

@@ -4,6 +4,7 @@ Belongs here: the conventions of rate vendors (bond-equivalent, ACT/360, percent
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from math import exp, log
 
 _HALF_YEAR = 0.5
@@ -52,7 +53,7 @@ def _zero(tenor: float, par_yield: float, discounts: Mapping[int, float]) -> flo
 def _interpolate(par_yields: Mapping[float, float], tenors: list[float], tenor: float) -> float:
     if tenor <= tenors[0]:
         return par_yields[tenors[0]]
-    for near, far in zip(tenors, tenors[1:], strict=False):
+    for near, far in pairwise(tenors):
         if tenor <= far:
             share = (tenor - near) / (far - near)
             return par_yields[near] + share * (par_yields[far] - par_yields[near])

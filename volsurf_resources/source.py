@@ -52,7 +52,7 @@ class MarketSource(Protocol):
         """Return the chain of one symbol and session; NoData if there is none."""
 
     def underlying(self, symbol: str, start: date, end: date) -> pl.DataFrame:
-        """Return daily bars of `start` to `end`, both included; an empty frame if there are none."""
+        """Return daily bars of `start` to `end`, both included; an empty frame if none."""
 
     def rates(self, session: date) -> pl.DataFrame:
         """Return the curve known at the session's end (curve_date <= session); NoData if none."""
