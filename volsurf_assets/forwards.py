@@ -257,13 +257,12 @@ def _american(
     """Fit pairs net of early exercise; what the dividends might be is part of the error."""
     from volsurf_math.parity import american_forward
 
-    def fit(share: float) -> Any:
-        amounts = share * dividends.amounts
+    def fit(amounts: Array) -> Any:
         return american_forward(*pairs.columns(), spot, tte, rate, dividends.times, amounts)
 
-    found, std_error = fit(1.0), 0.0
+    found, std_error = fit(dividends.amounts), 0.0
     if (dividends.times <= tte).any():
-        std_error = fit(1.0 + DIVIDEND_UNCERTAINTY).forward - found.forward
+        std_error = fit(dividends.amounts + dividends.std_errors).forward - found.forward
     std_error = float(np.hypot(found.forward_std_error, std_error))
     return found, {"method": "parity_american", "forward_std_error": std_error}
 

@@ -258,9 +258,36 @@ def test_dividends_of_the_last_year_are_expected_again():
     assert set(found.amounts) == {DIVIDENDS}
 
 
+@pytest.mark.parametrize(
+    ("day", "coming"),
+    [(date(2024, 12, 19), date(2024, 12, 20)), (date(2024, 12, 20), date(2025, 12, 19)),
+     (date(2026, 6, 17), date(2026, 6, 18))],
+)  # fmt: skip
+def test_a_third_friday_comes_again_as_a_third_friday(day, coming):
+    """53 weeks after that of 2023; two days before the Juneteenth that it would fall on."""
+    ex_days = [date(2023, 12, 15), date(2024, 12, 20), date(2025, 6, 20)]
+    history = bars([SPOT] * 900, last=day, symbol="SPY")
+    history = history.with_columns(dividend=pl.col("quote_date").is_in(ex_days).cast(pl.Float64))
+    found = expected_dividends(history, "SPY", day)
+    assert found.times.min() == pytest.approx(((coming - day).days - 6.5 / 24.0) / 365.0)
+
+
+def test_a_dividend_that_is_late_is_due_tomorrow_and_given_up_at_last():
+    history = quarterly_bars().filter(pl.col("quote_date") < date(2026, 9, 1))
+    days = date(2026, 9, 22), date(2026, 10, 5)
+    late, gone = (expected_dividends(history, "SPY", day) for day in days)
+    assert late.times.min() == pytest.approx((1.0 - 6.5 / 24.0) / 365.0)
+    assert gone.times.min() == pytest.approx(
+        ((date(2026, 12, 18) - days[1]).days - 6.5 / 24.0) / 365.0
+    )
+
+
 def test_dividends_grow_as_they_last_grew_within_bounds():
     once = expected_dividends(quarterly_bars(growth=1.1), "SPY", DAY)
     assert sorted(set(once.amounts)) == pytest.approx([DIVIDENDS * 1.1**n for n in (2, 3, 4)])
+    assert sorted(set(once.std_errors / once.amounts)) == pytest.approx(
+        [np.hypot(0.1, 1.1**n - 1.0) for n in (1, 2, 3)]
+    )
     wild = expected_dividends(quarterly_bars(growth=3.0), "SPY", DAY)
     assert wild.amounts.min() == pytest.approx(DIVIDENDS * 3.0 * 1.25)
 
