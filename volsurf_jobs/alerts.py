@@ -11,7 +11,8 @@ from typing import Any
 
 import dagster as dg
 
-from volsurf_resources.alerting import Alert
+from volsurf_resources.alerting import Alert, Alerter
+from volsurf_resources.settings import Settings
 
 _ALERTING_CHECKS = {
     "fit_error_is_small": "look at the smiles of these sessions: `volsurf status`, then the UI",
@@ -23,6 +24,17 @@ _ALERTING_CHECKS = {
     "key_is_unique": "the partition is damaged: run it again with force",
     "schema_matches": "the partition is damaged: run it again with force",
 }
+
+
+def tell_of_run(instance: dg.DagsterInstance, run: dg.DagsterRun, settings: Settings) -> int:
+    """Send the alerts of a finished run; return how many went out."""
+    alerter = Alerter(settings)
+    if not alerter.channels:
+        return 0
+    alerts = list(of_failed_checks(instance, run))
+    if run.status is dg.DagsterRunStatus.FAILURE:
+        alerts.append(of_failed_run(instance, run))
+    return sum(alerter.send(alert) for alert in alerts)
 
 
 def of_missing(day: date, symbols: Sequence[str]) -> Iterator[Alert]:
@@ -80,9 +92,12 @@ def _reason_of(entry: dg.EventLogEntry) -> str:
     if event is None:
         return entry.user_message
     failure = event.step_failure_data
-    words = failure.user_failure_data.description if failure.user_failure_data else None
-    error = failure.error.message.strip() if failure.error else ""
-    return f"{event.step_key}: {words or error}"
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return f"{event.step_key}: {failure.user_failure_data.description}"
+    error = failure.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return f"{event.step_key}: {error.message.strip() if error else entry.user_message}"
 
 
 def _days_of(run: dg.DagsterRun) -> str:

@@ -17,6 +17,7 @@ from volsurf_jobs.jobs import compute, end_of_day, ingest, publish, published_da
 from volsurf_jobs.schedules import end_of_day_schedule
 from volsurf_jobs.sensors import SENSORS
 from volsurf_resources.lake import Lake
+from volsurf_resources.logbook import keep_log
 from volsurf_resources.settings import Settings
 from volsurf_resources.source import MarketSource
 
@@ -90,8 +91,14 @@ def definitions_for(
     with warnings.catch_warnings():
         # Ingestion runs in short chunks, computing in one: a job of both is meant.
         warnings.filterwarnings("ignore", message=".*varying BackfillPolicies.*")
-        definitions.get_repository_def()
+        definitions.resolve_all_job_defs()
     return definitions
 
 
-defs = definitions_for(Settings())
+def _of_settings_in_force() -> dg.Definitions:
+    settings = Settings()
+    keep_log(settings)
+    return definitions_for(settings)
+
+
+defs = _of_settings_in_force()

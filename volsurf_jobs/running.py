@@ -17,6 +17,7 @@ from volsurf_assets.graph import RECIPES
 from volsurf_assets.intake import Clock
 from volsurf_assets.market import MARKET_TABLES, SESSIONS_PER_RUN
 from volsurf_assets.settling import stale_partitions
+from volsurf_jobs.alerts import tell_of_run
 from volsurf_jobs.definitions import definitions_for, lake_of, utc_now
 from volsurf_jobs.home import open_instance, process_tag
 from volsurf_jobs.ranges import neighbours, range_tags
@@ -278,6 +279,8 @@ class Runner:
             raise_on_error=False,
         )
         self.run_ids.append(result.run_id)
+        if run := self._instance.get_run_by_id(result.run_id):
+            tell_of_run(self._instance, run, self.settings)
         return result
 
 

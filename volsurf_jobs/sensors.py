@@ -4,7 +4,6 @@ Belongs here: looking, and asking for a run or sending an alert. Not here: what 
 (`alerts`) or what a run does (`jobs`).
 """
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 from hashlib import blake2b
 from pathlib import Path
@@ -15,11 +14,11 @@ from volsurf_assets.graph import RECIPES
 from volsurf_assets.intake import Clock
 from volsurf_assets.market import MARKET_TABLES, SESSIONS_PER_RUN
 from volsurf_assets.settling import stale_partitions
-from volsurf_jobs.alerts import of_failed_checks, of_failed_run, of_missing
+from volsurf_jobs.alerts import of_missing, tell_of_run
 from volsurf_jobs.jobs import ingest, publish, settle_job
 from volsurf_jobs.ranges import neighbours, range_tags
 from volsurf_resources.alerting import Alerter
-from volsurf_resources.exchange_calendar import latest_closed_session, session_close
+from volsurf_resources.exchange_calendar import latest_closed_session
 from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings
 from volsurf_resources.source import MarketSource
@@ -34,7 +33,7 @@ _UNFINISHED = [
 ]
 _RUNNING = dg.DefaultSensorStatus.RUNNING
 
-Answer = Iterator[dg.RunRequest | dg.SkipReason]
+Answer = dg.SensorResult | dg.SkipReason
 
 
 @dg.sensor(
@@ -47,7 +46,7 @@ def archive_files(
     context: dg.SensorEvaluationContext,
     source: dg.ResourceParam[MarketSource],
     settings: dg.ResourceParam[Settings],
-) -> dg.SensorResult | dg.SkipReason:
+) -> Answer:
     """Ask for the sessions of files that are new or have changed; `stale_partitions` follows."""
     from volsurf_resources.archive import Archive
 
@@ -56,8 +55,7 @@ def archive_files(
     cursor, found = source.new_sessions(context.cursor)
     days = _days_by_symbols(found, settings)
     if not days:
-        context.update_cursor(cursor)
-        return dg.SkipReason("no new files")
+        return dg.SensorResult(skip_reason="no new files", cursor=cursor)
     stamp = blake2b(cursor.encode(), digest_size=8).hexdigest()
     requests = [
         dg.RunRequest(
@@ -106,18 +104,13 @@ def stale_partitions_sensor(
     """Ask for one settling run when nothing else is running and something is stale."""
     state = f"{lake_state(lake)}/{settings.fingerprint}/{[r.code_version for r in RECIPES]}"
     if context.cursor == state:
-        yield dg.SkipReason("the lake has not changed")
-        return
+        return dg.SkipReason("the lake has not changed")
     if _is_busy(context.instance):
-        yield dg.SkipReason("runs are in progress")
-        return
-    first = next(stale_partitions(RECIPES, lake, settings, missing_too=True), None)
-    context.update_cursor(state)
-    if first is None:
-        yield dg.SkipReason("nothing is stale")
-        return
+        return dg.SkipReason("runs are in progress")
+    if next(stale_partitions(RECIPES, lake, settings, missing_too=True), None) is None:
+        return dg.SensorResult(skip_reason="nothing is stale", cursor=state)
     config = {"ops": {"settle_lake": {"config": {"missing_too": True}}}}
-    yield dg.RunRequest(run_key=state, run_config=config)
+    return dg.SensorResult([dg.RunRequest(run_key=state, run_config=config)], cursor=state)
 
 
 @dg.sensor(
@@ -132,13 +125,10 @@ def published_is_behind(
     """Ask for a new copy when nothing is running and the lake has changed."""
     state = lake_state(lake)
     if not state or context.cursor == state:
-        yield dg.SkipReason("the lake has not changed")
-        return
+        return dg.SkipReason("the lake has not changed")
     if _is_busy(context.instance):
-        yield dg.SkipReason("runs are in progress")
-        return
-    context.update_cursor(state)
-    yield dg.RunRequest(run_key=state)
+        return dg.SkipReason("runs are in progress")
+    return dg.SensorResult([dg.RunRequest(run_key=state)], cursor=state)
 
 
 @dg.sensor(
@@ -156,8 +146,8 @@ def missing_session(
     footer = lake.footer(RAW_OPTIONS_CHAINS.name, day)
     stored = {} if footer is None else footer.parts
     missing = [symbol for symbol in settings.volsurf_symbols if symbol not in stored]
-    if not lake.days(RAW_OPTIONS_CHAINS.name) or session_close(day) + GRACE > clock():
-        return dg.SkipReason("nothing is due")
+    if day < min(lake.days(RAW_OPTIONS_CHAINS.name), default=date.max):
+        return dg.SkipReason("the lake begins later")
     sent = sum(Alerter(settings).send(alert) for alert in of_missing(day, missing))
     return dg.SkipReason(f"{day}: {len(missing)} symbols missing, {sent} alerts sent")
 
@@ -180,17 +170,6 @@ def run_failure(context: dg.RunFailureSensorContext, settings: dg.ResourceParam[
 def failed_checks(context: dg.RunStatusSensorContext, settings: dg.ResourceParam[Settings]) -> None:
     """Tell of the failed checks of a run that itself succeeded."""
     tell_of_run(context.instance, context.dagster_run, settings)
-
-
-def tell_of_run(instance: dg.DagsterInstance, run: dg.DagsterRun, settings: Settings) -> int:
-    """Send the alerts of a finished run; return how many went out."""
-    alerter = Alerter(settings)
-    if not alerter.channels:
-        return 0
-    alerts = list(of_failed_checks(instance, run))
-    if run.status is dg.DagsterRunStatus.FAILURE:
-        alerts.append(of_failed_run(instance, run))
-    return sum(alerter.send(alert) for alert in alerts)
 
 
 def lake_state(lake: Lake) -> str:

@@ -115,7 +115,7 @@ class Alerter:
     def _note(self, alert: Alert, channels: list[str]) -> None:
         entry = {"time": datetime.now(UTC).isoformat(), "channels": channels, **asdict(alert)}
         with Path(self._ledger).open("a") as file:
-            file.write(json.dumps(entry) + "\n")
+            file.write(f"\n{json.dumps(entry)}\n")  # whatever a killed process left unended
 
 
 def _entry(line: str) -> tuple[str, list[str]]:
