@@ -25,8 +25,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from volsurf_math.bates import Bates
 from volsurf_math.compile_options import KERNEL
-from volsurf_math.simulation.bates import Bates
 
 FloatArray = NDArray[np.float64]
 

@@ -89,7 +89,7 @@ class SimulatedMarket:
         """Return one row per expiry: what the pipeline should find, and the law behind it.
 
         Columns: expiration_date, tte_years, forward, discount_factor, atm_vol (Black's, at the
-        forward), regime, and the parameters of :class:`~volsurf_math.simulation.bates.Bates`.
+        forward), regime, and the parameters of :class:`~volsurf_math.bates.Bates`.
         """
         self._refuse(symbol, session)
         world = self._world(session)

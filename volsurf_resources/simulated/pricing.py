@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volsurf_math.american import early_exercise_premium
+from volsurf_math.bates import Bates
 from volsurf_math.implied_vol import implied_vol
-from volsurf_math.simulation.bates import Bates, call_ratio
 from volsurf_resources.exchange_calendar import (
     expiry_time,
     session_close,
@@ -123,7 +123,7 @@ def price_chain(world: World, symbol: str, session: date) -> Priced:
 def european_calls(law: Bates, term: Term, strike: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Premiums of European calls, and Black's volatility where they carry one."""
     k = np.log(strike / term.forward)
-    ratio = call_ratio(law, k, term.tte)
+    ratio = law.undiscounted_price(1.0, np.exp(k), term.tte, True)
     time_value = ratio - np.maximum(1.0 - np.exp(k), 0.0)
     vol, _ = implied_vol(time_value, 1.0, np.exp(k), term.tte, 1.0, k > 0.0)
     vol = np.where(time_value > SMALLEST_RATIO, vol, np.nan)

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from volsurf_math.simulation.bates import Bates
+from volsurf_math.bates import Bates
 from volsurf_math.simulation.dynamics import (
     NORMALS,
     STEPS,
