@@ -22,11 +22,12 @@ CommandLine = Callable[..., Answer]
 
 @pytest.fixture(scope="session")
 def filled_home(tmp_path_factory) -> Path:
-    """The home of `volsurf demo --sessions 2` up to the session before the latest."""
+    """The home of a demo of two sessions, up to the one before the latest."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch, own_logging():
         set_home(patch, home)
-        assert run(["demo", "--sessions", "2", "--date", str(DAYS[-2])]) == 0
+        words = f"demo --sessions 2 --date {DAYS[-2]} --history 110"
+        assert run(words.split()) == 0
     return home
 
 

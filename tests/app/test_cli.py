@@ -32,7 +32,7 @@ def test_demo_fills_every_table(filled_home):
 
 def test_demo_again_writes_nothing_and_says_so(volsurf, filled_home):
     before = contents(filled_home)
-    code, said, _ = volsurf("demo", "--sessions", 2, "--date", STORED[-1])
+    code, said, _ = volsurf("demo", "--sessions", 2, "--date", STORED[-1], "--history", 0)
     assert code == 0
     assert "2 skipped" in said
     assert "already in the lake" in said
@@ -81,7 +81,7 @@ def test_computing_again_changes_nothing(volsurf, filled_home):
         ("fit", "surfaces", "SPY", "--date", STORED[0], "--force"),
         ("fit", "batch", "SPY", "--start", STORED[0], "--end", STORED[1]),
         ("ingest", "backfill", "SPY", "--start", STORED[0], "--end", STORED[1]),
-        ("backfill", "SPY", "--start", STORED[0], "--end", STORED[1]),
+        ("backfill", "SPY", "--start", STORED[0], "--end", STORED[1], "--history", 0),
     ):
         code, said, _ = volsurf(*words)
         assert code == 0
@@ -99,7 +99,7 @@ def test_steps_by_hand_and_then_eod_fill_the_rest(volsurf_elsewhere, filled_home
     assert lake.days("fitted_surfaces") == [day]
     assert lake.days("vrp_metrics") == []
     before = contents(tmp_path / "home")
-    code, said, _ = volsurf_elsewhere("eod", "--date", day)
+    code, said, _ = volsurf_elsewhere("eod", "--date", day, "--history", 0)
     assert code == 0
     assert "1 done" in said
     after = contents(tmp_path / "home")

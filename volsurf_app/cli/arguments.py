@@ -27,8 +27,17 @@ Day = Annotated[
 Start = Annotated[str, typer.Option("--start", help="First day: YYYY-MM-DD.")]
 End = Annotated[str, typer.Option("--end", help="Last day: YYYY-MM-DD, or today.")]
 Force = Annotated[bool, typer.Option("--force", help="Also redo what is up to date.")]
+History = Annotated[
+    int,
+    typer.Option(
+        "--history",
+        help="Sessions of the underlying to fetch before the first one, so that windows are full.",
+        min=0,
+    ),
+]
 
 TODAY = "today"
+FULL_WINDOWS = 330  # sessions: 252 for the longest window, and room for forecasts from it
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9.]{0,9}")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from volsurf_app.cli.arguments import TODAY, Day, session_of
+from volsurf_app.cli.arguments import FULL_WINDOWS, TODAY, Day, History, session_of
 from volsurf_app.cli.console import console, number, percent, points, show_frame
 from volsurf_app.cli.working import carry_out, finish
 from volsurf_resources.exchange_calendar import last_sessions
@@ -15,8 +15,6 @@ from volsurf_resources.settings import Settings
 
 if TYPE_CHECKING:
     import polars as pl
-
-BARS_BEFORE = 330  # so that windows of 252 sessions, and forecasts from them, are full
 
 _FURTHER = """
 Look further:
@@ -34,6 +32,7 @@ Look further:
 def demo(
     sessions: Annotated[int, typer.Option(help="How many sessions.", min=1, max=2000)] = 60,
     date: Day = TODAY,
+    history: History = FULL_WINDOWS,
 ) -> None:
     """Take the last sessions of the simulated market through every table and show the result."""
     from volsurf_app import queries
@@ -45,7 +44,7 @@ def demo(
             "give it a home of its own: VOLSURF_SOURCE=simulated VOLSURF_HOME=demo volsurf demo"
         )
     days = last_sessions(session_of(date), sessions)
-    summary = carry_out(settings, settings.default_symbol, days, bars_before=BARS_BEFORE)
+    summary = carry_out(settings, settings.default_symbol, days, bars_before=history)
     overview = queries.overview(queries.open_lake(settings), settings.default_symbol, days)
     _show(settings.default_symbol, overview)
     console.print(_FURTHER.format(day=days[-1], path=settings.published_path), soft_wrap=True)

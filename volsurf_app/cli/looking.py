@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from rich.table import Table
 from rich.text import Text
 
-from volsurf_app.cli.arguments import TODAY, Symbol, range_of, symbol_of
+from volsurf_app.cli.arguments import TODAY, Symbol, range_of, session_of, symbol_of
 from volsurf_app.cli.console import Shown, console, new_table, show_frame, show_table
 from volsurf_resources.settings import Settings
 
@@ -35,7 +35,9 @@ _WRITES: Shown = {
 def status(
     symbol: Symbol = None,
     start: Annotated[str | None, typer.Option(help="First day. [default: first stored]")] = None,
-    end: Annotated[str, typer.Option(help="Last day, or today.")] = TODAY,
+    end: Annotated[
+        str | None, typer.Option(help="Last day, or today. [default: last stored]")
+    ] = None,
 ) -> None:
     """Show what is stored: coverage by table and month, gaps, last writes, calls to the vendor."""
     from volsurf_app import queries
@@ -44,13 +46,15 @@ def status(
     lake = queries.open_lake(settings)
     asked = symbol_of(symbol, settings)
     known = queries.first_and_last(lake, asked)
-    if known is None and start is None:
+    if known is None:
         there = ", ".join(queries.symbols(lake)) or "nothing yet: try `volsurf demo`"
         console.print(f"{settings.lake_root} holds no chain of {asked}; it holds {there}")
     else:
-        first = start or str(max(known[0], settings.ingestion_start_date) if known else start)
-        days = range_of(first, end, settings)
-        _show_coverage(lake, asked, days)
+        first = start or str(max(known[0], settings.ingestion_start_date))
+        _show_coverage(lake, asked, range_of(first, end or str(known[1]), settings))
+        latest = session_of(TODAY)
+        told = "stored" if known[1] == latest else "not stored"
+        console.print(f"\nlatest closed session: {latest}, {told}")
     writes = queries.last_writes(lake)
     if not writes.is_empty():
         show_frame("newest date of each table", writes, _WRITES)

@@ -10,10 +10,12 @@ from typing import Annotated
 import typer
 
 from volsurf_app.cli.arguments import (
+    FULL_WINDOWS,
     TODAY,
     Day,
     End,
     Force,
+    History,
     Start,
     Symbol,
     range_of,
@@ -49,21 +51,28 @@ def ingest_backfill(
 def eod(
     date: Day = TODAY,
     symbol: Annotated[str | None, typer.Option(help="One symbol. [default: all]")] = None,
+    history: History = FULL_WINDOWS,
     force: Force = False,
 ) -> None:
     """Take one session through every table: fetch, fit, compute, publish."""
     settings = Settings()
     day = session_of(date)
     asked = served_symbol(symbol, [day], settings) if symbol else None
-    finish(carry_out(settings, asked, [day], force=force))
+    finish(carry_out(settings, asked, [day], bars_before=history, force=force))
 
 
-def backfill(start: Start, symbol: Symbol = None, end: End = TODAY, force: Force = False) -> None:
+def backfill(
+    start: Start,
+    symbol: Symbol = None,
+    end: End = TODAY,
+    history: History = FULL_WINDOWS,
+    force: Force = False,
+) -> None:
     """Take every session of a range through every table; only what is missing is done."""
     settings = Settings()
     days = range_of(start, end, settings)
     asked = served_symbol(symbol, days, settings) if symbol else None
-    finish(carry_out(settings, asked, days, force=force))
+    finish(carry_out(settings, asked, days, bars_before=history, force=force))
 
 
 def served_symbol(text: str | None, days: Sequence[date], settings: Settings) -> str:
