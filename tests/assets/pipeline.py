@@ -1,14 +1,17 @@
 """The whole pipeline without Dagster: a source into a lake, and every recipe over it."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+
+import polars as pl
 
 from volsurf_assets.graph import RECIPES
 from volsurf_assets.intake import Intake
 from volsurf_resources.exchange_calendar import last_sessions
 from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings
+from volsurf_resources.simulated import SimulatedMarket
 from volsurf_resources.source import MarketSource
 
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
@@ -46,3 +49,26 @@ def make(
         if only is None or recipe.table.name in only:
             for day in days:
                 recipe.refresh(lake, settings, day)
+
+
+def simulated_lake(
+    home: Path,
+    days: Sequence[date],
+    *,
+    seed: int = 7,
+    dirt: float = 0.02,
+    symbols: Sequence[str] = ("SPY",),
+    only: Sequence[str] | None = None,
+) -> tuple[Lake, SimulatedMarket]:
+    """Sessions of the simulated market, and of the three years before them the ex-dates."""
+    settings, source = settings_of(home), SimulatedMarket(seed, symbols, dirt)
+    lake = Lake(settings.lake_root)
+    past = [source.underlying(symbol, days[0] - timedelta(1100), days[-1]) for symbol in symbols]
+    ex_dates = pl.concat(past).filter(pl.col("dividend") > 0.0)["quote_date"]
+    intake = Intake(lake, source, settings, lambda: LATER, symbols)
+    needed = sorted({*ex_dates, *days})
+    for day in needed:
+        intake.underlying(day, needed)
+    fill(lake, source, settings, days, symbols)
+    make(lake, settings, days, only)
+    return lake, source
