@@ -69,7 +69,8 @@ def _fit_root(
         w = points.vol**2 * points.tte
         return fit_slices(
             points.k, w, points.weight, points.offsets,
-            loss=Loss.SOFT_L1, is_calendar_free=False, min_points=min_points,
+            loss=Loss.SOFT_L1, is_calendar_free=True, min_points=min_points,
+            max_iterations=settings.svi_max_iterations, tolerance=settings.svi_tolerance,
         )  # fmt: skip
 
     fits = fit(points, settings.min_strikes_per_fit)

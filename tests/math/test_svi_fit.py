@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -229,13 +230,28 @@ class TestFloor:
             parts.append((k, smile.total_variance(k)))
         k, w = (np.concatenate(x) for x in zip(*parts, strict=True))
         offsets = np.arange(6) * 40
-        grid = np.sinh(np.linspace(-4.0, 4.0, 400))
         loose = fit_slices(k, w, w**-2, offsets)
         stacked = fit_slices(k, w, w**-2, offsets, is_calendar_free=True)
-        assert (calendar_slope(loose.parameters, tte, grid).min_gap < 0.0).any()
         assert (stacked.status == FitStatus.CONVERGED).all()
-        assert (calendar_slope(stacked.parameters, tte, grid).min_gap >= -1e-12).all()
+        gaps = []
+        for near, (short, long) in enumerate(pairwise(parts)):
+            grid = np.linspace(
+                max(short[0][0], long[0][0]), min(short[0][-1], long[0][-1]), 400
+            )  # where both are quoted
+            pair = slice(near, near + 2)
+            gaps.append(
+                [calendar_slope(f.parameters[pair], tte[pair], grid).min_gap[0]
+                 for f in (loose, stacked)]
+            )  # fmt: skip
+        assert (np.array(gaps)[:, 0] < 0.0).any()
+        assert (np.array(gaps)[:, 1] >= -1e-9).all()
         assert (stacked.min_durrleman_g >= 0.0).all()
+
+    def test_few_evaluations_are_reported_as_no_convergence(self):
+        k = np.linspace(-0.3, 0.3, 30)
+        w = 0.04 + 0.1 * k**2
+        fits = fit_slices(k, w, w**-2, np.array([0, 30]), max_iterations=2)
+        assert fits.status[0] == FitStatus.NOT_CONVERGED
 
 
 class TestRobustness:

@@ -22,7 +22,9 @@ from volsurf_math.smiles.svi_fit import MIN_POINTS, Loss, fit_ragged
 from volsurf_math.smiles.svi_forms import JumpWings, NaturalSvi
 from volsurf_math.smiles.svi_quantities import SmileQuantities, smile_quantities
 
-_NO_FLOOR = np.full(5, np.nan)
+_NO_FLOOR = np.full(7, np.nan)  # parameters, and the range of k on which they bind
+MAX_ITERATIONS = 1000
+TOLERANCE = 1e-7
 
 
 class Repair(IntEnum):
@@ -267,6 +269,8 @@ def fit_slices(
     is_calendar_free: bool = False,
     floor: RawSvi | None = None,
     min_points: int = MIN_POINTS,
+    max_iterations: int = MAX_ITERATIONS,
+    tolerance: float = TOLERANCE,
 ) -> SliceFits:
     """Fit raw SVI to ragged slices by weighted least squares in total variance.
 
@@ -283,18 +287,24 @@ def fit_slices(
     is_guarded : bool
         Repair butterfly arbitrage, judged on the whole line.
     is_calendar_free : bool
-        Slices stand in order of expiry and none may undercut the one before, on the whole line.
+        Slices stand in order of expiry and none may undercut the one before, where both are quoted.
+        Beyond the quotes neither is known, and a bound there would bend the fit to a guess.
     floor : RawSvi, optional
-        Smile that the first (calendar-free) or every slice may not undercut.
+        Smile that the first (calendar-free) or every slice may not undercut, on the whole line.
     min_points : int
         Fewer distinct usable strikes than this (or than five) are TOO_FEW_POINTS.
+    max_iterations : int
+        A slice that needs more evaluations of its reduced problem before its quotes are first
+        weighed anew is NOT_CONVERGED; later ones end the re-weighting.
+    tolerance : float
+        Relative decrease of the robust cost that ends its re-weighting.
 
     Raises
     ------
     ValueError
         If shapes differ or `offsets` does not walk through the quotes.
     """
-    k, w, weight = (np.ascontiguousarray(x, dtype=np.float64) for x in (k, w, weight))
+    k, w, weight = (np.require(x, np.float64, ("C", "W")) for x in (k, w, weight))
     offsets = np.ascontiguousarray(offsets, dtype=np.int64)
     if not (k.ndim == 1 and k.shape == w.shape == weight.shape):
         shapes = (k.shape, w.shape, weight.shape)
@@ -307,11 +317,12 @@ def fit_slices(
     parameters, covariance = np.full((n, 5), np.nan), np.full((n, 5, 5), np.nan)
     status, value = np.empty(n, np.int64), np.full((n, 4), np.nan)
     count = np.zeros((n, 4), np.int64)
-    bounds = _NO_FLOOR if floor is None else np.array(astuple(floor))
+    bounds = _NO_FLOOR if floor is None else np.array([*astuple(floor), -np.inf, np.inf])
+    limits = np.array([max_iterations, tolerance])
     is_guarded = is_guarded or is_calendar_free or floor is not None
     fit_ragged(
-        k, w, weight, offsets, int(loss), float(loss_scale), is_guarded, is_calendar_free, bounds,
-        min_points, parameters, covariance, status, value, count,
+        k, w, weight, offsets, int(loss), float(loss_scale), limits, is_guarded, is_calendar_free,
+        bounds, min_points, parameters, covariance, status, value, count,
     )  # fmt: skip
     return SliceFits(
         parameters=parameters,

@@ -38,6 +38,7 @@ _L = np.sinh(8.0 * (0.55 * _REACH**3 + 0.45 * _REACH))
 _N = _L.size
 _GOLDEN = 0.6180339887498949
 _SMALLEST_LEVEL = 1e-8  # of total variance, relative to b sigma: below it a smile touches zero
+_RANGE_STEPS = 64  # of the grid on which a floor is looked at over a range
 _ROUNDING = 1e-12  # of w / w
 
 
@@ -181,7 +182,12 @@ def _add_room(k, p, floor, value, slopes, n):
 
 @njit(cache=True, error_model="numpy")
 def _add_room_minima(p, floor, value, slopes, n):
-    """Append the room above the floor at its local minima on both smiles' grids, and the wings."""
+    """Append the room above the floor at its local minima on both smiles' grids, and the wings.
+
+    A floor that holds on a range only, floor[5] to floor[6], is looked at there alone.
+    """
+    if floor[5] > -np.inf:
+        return _add_room_on_range(p, floor, value, slopes, n)
     _, b, rho, m, sigma = raw(p)
     by_u = b / (1.0 + p[2] * p[2]) ** 1.5
     for sign in (-1.0, 1.0):
@@ -201,6 +207,24 @@ def _add_room_minima(p, floor, value, slopes, n):
                 lo, hi = centre + scale * _L[i - 1], centre + scale * _L[i + 1]
                 n = _add_room(_lowest_room(lo, hi, p, floor), p, floor, value, slopes, n)
             before, here = here, after
+    return n
+
+
+@njit(cache=True, error_model="numpy")
+def _add_room_on_range(p, floor, value, slopes, n):
+    """Append the room at its local minima between floor[5] and floor[6], the ends included."""
+    low, step = floor[5], (floor[6] - floor[5]) / _RANGE_STEPS
+    before, here = np.inf, _room(low, p, floor)
+    for i in range(_RANGE_STEPS + 1):
+        k = low + i * step
+        after = _room(k + step, p, floor) if i < _RANGE_STEPS else np.inf
+        if here < NEAR and here <= before and here <= after and n < _MOST_MINIMA:
+            lo, hi = max(k - step, low), min(k + step, floor[6])
+            lowest = _lowest_room(lo, hi, p, floor)
+            if _room(k, p, floor) < _room(lowest, p, floor):
+                lowest = k
+            n = _add_room(lowest, p, floor, value, slopes, n)
+        before, here = here, after
     return n
 
 

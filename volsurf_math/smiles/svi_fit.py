@@ -69,8 +69,10 @@ def _reweigh(k, w, weight, p, loss, loss_scale, out):
 
 
 @njit(cache=True, error_model="numpy")
-def _unconstrained(k, w, weight, loss, loss_scale, box, robust, p):
+def _unconstrained(k, w, weight, loss, loss_scale, limits, box, robust, p):
     """Best smile without conditions into p, robust weights into `robust`.
+
+    limits = (most evaluations, relative decrease of the robust cost that ends it).
 
     Returns (evaluations, winning start, has converged).
     """
@@ -103,8 +105,10 @@ def _unconstrained(k, w, weight, loss, loss_scale, box, robust, p):
                     break
         if winner < 0:
             return evaluations, winner, False
+        if evaluations > limits[0]:
+            return evaluations, winner, turn > 0
         cost = _reweigh(k, w, weight, p, loss, loss_scale, robust)
-        if loss == 0 or (turn > 2 and abs(last - cost) <= 1e-7 * cost):
+        if loss == 0 or (turn > 2 and abs(last - cost) <= limits[1] * cost):
             return evaluations, winner, True
         last = cost
     return evaluations, winner, True  # re-weighting creeps at the end; the smile has settled
@@ -170,7 +174,9 @@ def _usable(k, w, weight):
 
 
 @njit(cache=True, error_model="numpy")
-def fit_slice(k, w, weight, loss, loss_scale, is_guarded, floor, min_points, p, cov, value, count):
+def fit_slice(
+    k, w, weight, loss, loss_scale, limits, is_guarded, floor, min_points, p, cov, value, count
+):  # fmt: skip
     """Fit one slice: p and `cov` get the smile, `value` and `count` its diagnostics.
 
     value = (cost, unconstrained cost, min g, rmse); count = (points, evaluations, start, repair).
@@ -184,7 +190,7 @@ def fit_slice(k, w, weight, loss, loss_scale, is_guarded, floor, min_points, p, 
     box = _search_box(k)
     robust = np.empty(k.size)
     count[1], count[2], has_converged = _unconstrained(
-        k, w, weight, loss, loss_scale, box, robust, p
+        k, w, weight, loss, loss_scale, limits, box, robust, p
     )
     if not has_converged:
         return NOT_CONVERGED
@@ -207,16 +213,32 @@ def fit_slice(k, w, weight, loss, loss_scale, is_guarded, floor, min_points, p, 
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
+def _where_both(floor, k, is_stacked):
+    """Narrow the floor's range to what these quotes span too; without overlap there is none."""
+    if not is_stacked or k.size == 0 or not floor[5] > -np.inf:
+        return floor
+    narrowed = floor.copy()
+    narrowed[5], narrowed[6] = max(floor[5], k.min()), min(floor[6], k.max())
+    if not narrowed[5] < narrowed[6]:
+        narrowed[:] = np.nan
+    return narrowed
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
 def fit_ragged(
-    k, w, weight, offsets, loss, loss_scale, is_guarded, is_stacked, floor, min_points,
+    k, w, weight, offsets, loss, loss_scale, limits, is_guarded, is_stacked, floor, min_points,
     parameters, covariance, status, value, count,
 ):  # fmt: skip
-    """Fit every slice k[offsets[i]:offsets[i + 1]]; stacked: each smile is the next one's floor."""
+    """Fit every slice k[offsets[i]:offsets[i + 1]]; stacked: each smile is the next one's floor.
+
+    It is so where both are quoted: floor[5] and floor[6] bound the range.
+    """
     p = np.empty(5)
     for i in range(offsets.size - 1):
         rows = slice(offsets[i], offsets[i + 1])
         status[i] = fit_slice(
-            k[rows], w[rows], weight[rows], loss, loss_scale, is_guarded, floor, min_points,
+            k[rows], w[rows], weight[rows], loss, loss_scale, limits, is_guarded,
+            _where_both(floor, k[rows], is_stacked), min_points,
             p, covariance[i], value[i], count[i],
         )  # fmt: skip
         if status[i] != CONVERGED:
@@ -224,4 +246,4 @@ def fit_ragged(
         a, b, rho, m, sigma = raw(p)
         parameters[i] = np.array([a, b, rho, m, sigma])
         if is_stacked:
-            floor = parameters[i].copy()
+            floor = np.array([a, b, rho, m, sigma, k[rows].min(), k[rows].max()])
