@@ -1,0 +1,199 @@
+r"""eSSVI: every expiry an SSVI slice with its own correlation, all of them free of arbitrage.
+
+.. math:: w_i(k) = \tfrac12\Bigl(\theta_i + \rho_i\psi_i k
+            + \sqrt{(\psi_i k + \rho_i\theta_i)^2 + \theta_i^2(1 - \rho_i^2)}\Bigr),
+          \qquad \psi = \theta\varphi(\theta).
+
+:math:`\theta` is the total variance at the money. SSVI with a curve :math:`\varphi(\theta)` is the
+special case of one correlation (`Essvi.from_ssvi`). The conditions kept are sufficient, not
+necessary: :math:`\psi(1+|\rho|) \le 4` and :math:`\psi^2(1+|\rho|) \le 4\theta` within an expiry,
+:math:`\theta` and :math:`\psi(1\pm\rho)` non-decreasing and :math:`\psi/\theta` non-increasing
+from one to the next.
+
+Belongs here: the surface and its fit. Compiled kernels: `essvi_fit`. Reading between expiries:
+`interpolation`, given `raw_svi`.
+
+References
+----------
+.. [1] Hendriks, Martini (2019), "The extended SSVI volatility surface", J. Computational Finance.
+.. [2] Gatheral, Jacquier (2014), "Arbitrage-free SVI volatility surfaces", Theorem 4.2.
+.. [3] Mingone (2022), "No arbitrage global parametrization for the eSSVI volatility surface".
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from volsurf_math.smiles.base import FitStatus, FloatArray, IntArray
+from volsurf_math.surfaces.essvi_fit import fit_surface
+
+MIN_POINTS = 3  # distinct strikes of a slice, one per parameter
+MAX_REWEIGHTS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Essvi:
+    """Slices in order of expiry; three vectors of shape (n_slices,)."""
+
+    theta: FloatArray
+    rho: FloatArray
+    psi: FloatArray
+
+    def __post_init__(self) -> None:
+        """Refuse what is no eSSVI surface."""
+        shapes = (self.theta.shape, self.rho.shape, self.psi.shape)
+        if not (self.theta.ndim == 1 and len(set(shapes)) == 1):
+            raise ValueError(f"eSSVI needs three vectors of one length, was {shapes}")
+        is_slice = (self.theta > 0.0) & (np.abs(self.rho) < 1.0) & (self.psi > 0.0)
+        if not is_slice.all():
+            i = int(np.argmin(is_slice))
+            values = (float(self.theta[i]), float(self.rho[i]), float(self.psi[i]))
+            raise ValueError(
+                f"eSSVI needs theta > 0, |rho| < 1 and psi > 0, was {values} in slice {i}"
+            )
+
+    @classmethod
+    def from_ssvi(cls, theta: FloatArray, rho: float, phi: FloatArray) -> "Essvi":
+        """One correlation for all expiries, phi(theta) given at each."""
+        return cls(theta=theta, rho=np.full(theta.shape, rho), psi=theta * phi)
+
+    @classmethod
+    def from_power_law(cls, theta: FloatArray, *, rho: float, eta: float, gamma: float) -> "Essvi":
+        """SSVI with phi(theta) = eta / (theta^gamma (1 + theta)^(1 - gamma)), eq. (4.5) of [2].
+
+        Free of arbitrage for 0 < gamma <= 1/2 and eta (1 + |rho|) <= 2.
+        """
+        return cls.from_ssvi(theta, rho, eta / (theta**gamma * (1.0 + theta) ** (1.0 - gamma)))
+
+    def total_variance(self, k: FloatArray) -> FloatArray:
+        """Total variance, (n_slices, n_grid), at `k`, (n_grid,) or (n_slices, n_grid)."""
+        theta, rho, psi = self.theta[:, None], self.rho[:, None], self.psi[:, None]
+        root = np.sqrt((psi * k + rho * theta) ** 2 + theta**2 * (1.0 - rho**2))
+        return 0.5 * (theta + rho * psi * k + root)
+
+    def raw_svi(self) -> FloatArray:
+        """Return the same slices as raw SVI (a, b, rho, m, sigma), shape (n_slices, 5)."""
+        bar = np.sqrt(1.0 - self.rho**2)
+        width = self.theta / self.psi
+        return np.column_stack(
+            (0.5 * self.theta * bar**2, 0.5 * self.psi, self.rho, -self.rho * width, bar * width)
+        )
+
+    @property
+    def butterfly_room(self) -> FloatArray:
+        """Smaller of 4 - psi (1 + |rho|) and 4 - psi^2 (1 + |rho|) / theta, shape (n_slices,)."""
+        steep = self.psi * (1.0 + np.abs(self.rho))
+        return 4.0 - np.maximum(steep, steep * self.psi / self.theta)
+
+    @property
+    def calendar_room(self) -> FloatArray:
+        """Least of the four relative increases that the conditions ask for, (n_slices - 1,)."""
+        falls = self.theta / self.psi
+        rising = (self.theta, self.psi * (1.0 + self.rho), self.psi * (1.0 - self.rho), falls)
+        return np.min([x[1:] / x[:-1] - 1.0 for x in rising], axis=0)
+
+    @property
+    def is_arbitrage_free(self) -> bool:
+        """Whether the sufficient conditions hold; False proves nothing."""
+        return bool((self.butterfly_room >= 0.0).all() and (self.calendar_room >= 0.0).all())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EssviFit:
+    """A fitted surface; `surface` is None unless `status` is CONVERGED.
+
+    Attributes
+    ----------
+    fitted : array of int, shape (n_fitted,)
+        Which of the given slices the surface's slices are; the others had too few strikes.
+    rmse : array, shape (n_fitted,)
+        Weighted, in total variance.
+    """
+
+    surface: Essvi | None
+    status: FitStatus
+    fitted: IntArray
+    rmse: FloatArray
+    cost: float = float("nan")  # weighted sum of squares, robust weights
+    n_iterations: int = 0
+
+
+def fit_essvi(
+    k: FloatArray,
+    w: FloatArray,
+    weight: FloatArray,
+    offsets: IntArray,
+    *,
+    loss_scale: float = np.inf,
+) -> EssviFit:
+    """Fit all expiries jointly by weighted least squares in total variance.
+
+    Parameters
+    ----------
+    k, w, weight : array, shape (n_quotes,)
+        Log-moneyness, quoted total variance and weight, slice after slice in order of expiry. With
+        weight 1 / half-spread^2 (of total variance) residuals count half-spreads. Rows that are
+        not finite, or whose variance or weight is not positive, are left out, and so are slices of
+        fewer than three distinct strikes.
+    offsets : array of int, shape (n_slices + 1,)
+        Slice i holds rows offsets[i] to offsets[i + 1].
+    loss_scale : float
+        Number of 1/sqrt(weight) where the soft-L1 loss leaves the parabola; plain least squares
+        by default.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ or `offsets` does not walk through the quotes.
+    """
+    k, w, weight = (np.ascontiguousarray(x, dtype=np.float64) for x in (k, w, weight))
+    if not (k.ndim == 1 and k.shape == w.shape == weight.shape):
+        shapes = (k.shape, w.shape, weight.shape)
+        raise ValueError(f"k, w and weight need one shape (n_quotes,), was {shapes}")
+    if offsets.size < 1 or offsets[0] < 0 or offsets[-1] > k.size or (np.diff(offsets) < 0).any():
+        raise ValueError(f"offsets need to rise from 0 to at most {k.size}, was {offsets}")
+    if not loss_scale > 0.0:
+        raise ValueError(f"loss_scale needs to be positive, was {loss_scale}")
+    keep = np.isfinite(k) & (w > 0.0) & np.isfinite(w) & (weight > 0.0) & np.isfinite(weight)
+    rows = [np.arange(*ends)[keep[slice(*ends)]] for ends in pairwise(offsets)]
+    fitted = np.array(
+        [i for i, of in enumerate(rows) if np.unique(k[of]).size >= MIN_POINTS], dtype=np.int64
+    )
+    if fitted.size == 0:
+        nothing = np.empty(0)
+        return EssviFit(surface=None, status=FitStatus.TOO_FEW_POINTS, fitted=fitted, rmse=nothing)
+    sizes = np.cumsum([0, *(rows[i].size for i in fitted)])
+    used = np.concatenate([rows[i] for i in fitted])
+    return _fit_clean(k[used], w[used], weight[used], sizes, fitted, loss_scale)
+
+
+def _fit_clean(
+    k: FloatArray, w: FloatArray, weight: FloatArray, offsets: IntArray, fitted: IntArray,
+    loss_scale: float,
+) -> EssviFit:  # fmt: skip
+    """Fit quotes that can all take part, again with robust weights until they settle."""
+    scale = float(np.sum(weight * w * w))
+    x = np.empty(3 * fitted.size)
+    slices = np.repeat(np.arange(fitted.size), np.diff(offsets))
+    robust, iterations, before = weight, 0, np.inf
+    for _ in range(MAX_REWEIGHTS if np.isfinite(loss_scale) else 1):
+        cost, used, is_done = fit_surface(k, w, robust / scale, offsets, x)
+        iterations += used
+        theta, u, v = x.reshape(-1, 3).T.copy()
+        surface = Essvi(theta=theta, rho=(u - v) / (u + v), psi=0.5 * (u + v))
+        square = (surface.total_variance(k)[slices, np.arange(k.size)] - w) ** 2
+        robust = weight / np.sqrt(1.0 + weight * square / loss_scale**2)
+        if not abs(before - cost) > 1e-6 * cost:
+            break
+        before = cost
+    total = np.bincount(slices, weight)
+    status = FitStatus.CONVERGED if is_done else FitStatus.NOT_CONVERGED
+    return EssviFit(
+        surface=surface if is_done else None,
+        status=status,
+        fitted=fitted,
+        rmse=np.sqrt(np.bincount(slices, weight * square) / total),
+        cost=2.0 * cost * scale,
+        n_iterations=iterations,
+    )
