@@ -42,6 +42,16 @@ class View:
         """Return rows of every snapshot."""
         return self.lake.read(table.name, days, columns=columns or None, snapshot=None)
 
+    def symbols(self, table: Table) -> pl.DataFrame:
+        """Return symbol and quote_date of what the sessions of the run hold."""
+        found = [
+            (symbol, day)
+            for day in self.days
+            if (footer := self.lake.footer(table.name, day)) is not None
+            for symbol in footer.parts
+        ]
+        return pl.DataFrame(found, {"symbol": pl.String, "quote_date": pl.Date}, orient="row")
+
     def with_past(self, table: Table) -> list[date]:
         """Return the sessions of the run, and those before that a measure is compared with."""
         past = self.lake.window(table.name, min(self.days), findings.TRAILING + 1)
@@ -168,11 +178,14 @@ def fit_quality(view: View) -> Finding:
 
 def quote_quality(view: View) -> Finding:
     """Compare each session's share of bad quotes with what was usual before."""
-    days = view.with_past(QUOTE_ISSUES)
     identity = ("symbol", "quote_date", "contract_id")
-    issues = view.rows(QUOTE_ISSUES, days, *identity, "severity")
-    contracts = view.rows(RAW_OPTIONS_CHAINS, days, *identity)
-    shares = findings.issue_share(issues, contracts)
+    shares = pl.concat(
+        findings.issue_share(
+            view.rows(QUOTE_ISSUES, [day], *identity, "severity"),
+            view.rows(RAW_OPTIONS_CHAINS, [day], *identity),
+        )
+        for day in view.with_past(QUOTE_ISSUES)
+    )
     wrong = findings.degraded(shares, view.days, factor=1.5, margin=0.02)
     return Finding(_dates(wrong), _shown([wrong]))
 
@@ -185,7 +198,7 @@ def numbers(view: View) -> Finding:
 
 def underlying(view: View) -> Finding:
     """Look for chains whose underlying has no close."""
-    contracts = view.rows(RAW_OPTIONS_CHAINS, view.days, "symbol", "quote_date")
+    contracts = view.symbols(RAW_OPTIONS_CHAINS)
     bars = view.rows(UNDERLYING_PRICES, view.days, "symbol", "quote_date", "close")
     wrong = findings.without_price(contracts, bars)
     return Finding(_dates(wrong), _shown([wrong]))
