@@ -31,6 +31,7 @@ OTHER_CONTOUR = {"agreement": 1e-8, "scale": 0.42, "step": 0.2}
 LARGEST_DIFFERENCE = 1e-8  # between the contours, over the forward
 SMALLEST_VEGA = 0.01  # of that at the money: past three deviations, prices are what is fitted
 MAX_EVALUATIONS = 120
+TYPICAL = (2.0, 0.04, 0.3, -0.7, 0.04)  # kappa, theta, sigma, rho, v0 of an equity index
 LONGEST_STEP = 1.0  # in free coordinates: a factor of e
 
 
@@ -332,6 +333,8 @@ def start_from_smiles(quotes: Quotes) -> FloatArray:
     rho sigma (1 - h) / (kappa T), with h = (1 - exp(-kappa T)) / (kappa T); kappa is the best of a
     few, and the correlation -0.6 or 0.6.
     """
+    if quotes.n == 0:
+        return np.array(TYPICAL)
     forward, strike, tte, _ = quotes.columns
     k = np.log(strike / forward)
     expiries = np.unique(tte)
