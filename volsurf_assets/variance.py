@@ -85,18 +85,18 @@ def adjust(bars: pl.DataFrame) -> dict[str, Array]:
     """Undo splits and cash dividends: prices before an ex-date are scaled down to it.
 
     Returns continuous total-return prices in the units of the last bar, so that neither a split
-    nor a dividend looks like a move.
+    nor a dividend looks like a move; NaN where a price is missing or not positive.
     """
-    close = bars["close"].cast(pl.Float64)
-    before = close.shift(1).fill_null(strategy="forward")
-    paid = 1.0 - (bars["dividend"].fill_null(0.0) / before).fill_null(0.0)
-    split = 1.0 / bars["split_ratio"].fill_null(1.0)
+    prices = ("open", "high", "low", "close")
+    cleaned = [pl.col(name).fill_nan(None) for name in (*prices, "split_ratio")]
+    positive = [pl.when(value > 0.0).then(value) for value in cleaned]
+    known = bars.select("dividend", *positive)
+    before = known["close"].shift(1).fill_null(strategy="forward")
+    paid = 1.0 - (known["dividend"] / before).fill_null(0.0)
+    split = 1.0 / known["split_ratio"].fill_null(1.0)
     step = (paid * split).to_numpy()  # what the ex-date does to all earlier prices
     later = np.concatenate([np.cumprod(step[::-1])[::-1][1:], [1.0]])
-    return {
-        name: bars[name].cast(pl.Float64).to_numpy() * later
-        for name in ("open", "high", "low", "close")
-    }
+    return {name: known[name].cast(pl.Float64).to_numpy() * later for name in prices}
 
 
 @table_asset(

@@ -90,6 +90,7 @@ def flat_curve(rate: float = RATE, day: date = DAY) -> pl.DataFrame:
 
 def bars(
     close: Sequence[float] | np.ndarray,
+    /,
     *,
     last: date = DAY,
     symbol: str = "SPX",
