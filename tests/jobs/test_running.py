@@ -22,8 +22,8 @@ from volsurf_resources.settings import Settings
 from volsurf_resources.simulated import SimulatedMarket
 from volsurf_tables.market import UNDERLYING_PRICES
 
-DAYS = sessions(date(2026, 11, 9), date(2026, 11, 12))
-BAD = DAYS[2]
+DAYS = sessions(date(2026, 11, 9), date(2026, 11, 11))
+BAD = DAYS[1]
 NOW = datetime(2026, 11, 16, 12, tzinfo=UTC)
 COMPUTED = [recipe.table.name for recipe in RECIPES]
 
@@ -54,7 +54,7 @@ def contents(home: Path) -> dict[tuple[str, date], str | None]:
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with four sessions, loaded in order."""
+    """A home with three sessions, loaded in order."""
     home = tmp_path_factory.mktemp("home")
     with dg.DagsterInstance.ephemeral() as instance:
         summary = runner_of(home, instance).run_sessions(DAYS)
@@ -79,7 +79,7 @@ def test_a_rerun_fetches_computes_and_writes_nothing(
     summary = runner_of(loaded, instance, fail_on=tuple(DAYS)).run_sessions(
         DAYS, on_progress=steps.append
     )
-    assert [o.status for o in summary.outcomes] == ["skipped"] * 4
+    assert [o.status for o in summary.outcomes] == ["skipped"] * 3
     assert summary.outcomes[0].reason == "already in the lake"
     assert steps == []
     assert contents(loaded) == before
@@ -98,8 +98,8 @@ def test_loading_backwards_ends_with_the_same_contents(
     loaded: Path, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     runner = runner_of(tmp_path, instance)
-    assert runner.run_sessions(DAYS[2:]).is_good
-    assert runner.run_sessions(DAYS[:2]).is_good
+    assert runner.run_sessions(DAYS[1:]).is_good
+    assert runner.run_sessions(DAYS[:1]).is_good
     assert contents(tmp_path) == contents(loaded)
 
 
