@@ -9,6 +9,8 @@ import polars as pl
 import pytest
 
 from tests.assets.pipeline import fill, make, settings_of
+from volsurf_jobs.proving import look_ahead
+from volsurf_jobs.replay import replay
 from volsurf_resources.archive import Archive
 from volsurf_resources.lake import Lake
 
@@ -25,8 +27,12 @@ def real() -> Path:
 
 
 @pytest.fixture(scope="module")
-def lake(real, tmp_path_factory):
-    settings = settings_of(tmp_path_factory.mktemp("spy"))
+def settings(tmp_path_factory):
+    return settings_of(tmp_path_factory.mktemp("spy"))
+
+
+@pytest.fixture(scope="module")
+def lake(real, settings):
     lake, source = Lake(settings.lake_root), Archive(real)
     days = source.sessions("SPY", FIRST, LAST)
     fill(lake, source, settings, days, ["SPY"], history=300)
@@ -72,7 +78,9 @@ def test_thirty_day_vol_is_the_vendors(lake, real):
 
 
 def test_wide_quotes_are_flagged(lake):
-    wide = lake.read("quote_issues").filter(pl.col("rule").is_in(["spread_wide", "spread_unusable"]))
+    wide = lake.read("quote_issues").filter(
+        pl.col("rule").is_in(["spread_wide", "spread_unusable"])
+    )
     counts = wide.group_by("quote_date").len().sort("len")
     assert counts["quote_date"][-1] == WIDE
     assert counts["len"][-1] > 1.5 * counts["len"][-2]
@@ -89,9 +97,7 @@ def test_stored_errors_follow_from_stored_parameters_and_quotes(lake, fits):
         pl.col("expiration_date") == row["expiration_date"], "is_liquid", "is_out_of_the_money",
         pl.col("log_moneyness").is_between(row["k_min"], row["k_max"]),
     )  # fmt: skip
-    k, vol, tte = (
-        quotes[name].to_numpy() for name in ("log_moneyness", "iv_mid", "tte_years")
-    )
+    k, vol, tte = (quotes[name].to_numpy() for name in ("log_moneyness", "iv_mid", "tte_years"))
     a, b, rho, m, sigma = (row[f"svi_{name}"] for name in ("a", "b", "rho", "m", "sigma"))
     model = np.sqrt((a + b * (rho * (k - m) + np.sqrt((k - m) ** 2 + sigma**2))) / tte)
     error = 100.0 * (model - vol)
@@ -100,3 +106,9 @@ def test_stored_errors_follow_from_stored_parameters_and_quotes(lake, fits):
     assert row["max_error"] == pytest.approx(np.abs(error).max(), rel=1e-9)
     atm = np.sqrt((a + b * (-rho * m + np.sqrt(m**2 + sigma**2))) / row["tte_years"])
     assert row["atm_vol"] == pytest.approx(atm, abs=1e-8)
+
+
+def test_nothing_looks_ahead_and_a_replay_gives_what_is_stored(lake, settings):
+    days = lake.days("vrp_metrics")
+    assert list(look_ahead(lake, settings, [days[2], days[-5]])) == []
+    assert replay(settings, days[-1]) == []
