@@ -136,6 +136,11 @@ class Runner:
             Sessions before the first one whose bars of the underlying are fetched as well.
         on_progress
             Told after every partition.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            On Ctrl-C; what was finished is stored, and asking again does the rest.
         """
         outcomes = {day: Outcome(day) for day in sorted(set(days))}
         wanted = tuple(symbols) or self.settings.volsurf_symbols
@@ -281,6 +286,8 @@ class Runner:
         self.run_ids.append(result.run_id)
         if run := self._instance.get_run_by_id(result.run_id):
             tell_of_run(self._instance, run, self.settings)
+        if _was_interrupted(result):
+            raise KeyboardInterrupt
         return result
 
 
@@ -338,6 +345,12 @@ def _needed(tables: Sequence[str] | None) -> list[Any]:
         needed.add(name)
         new += [t.name for t in by_name[name].reads if t.name in by_name and t.name not in needed]
     return [recipe for recipe in RECIPES if recipe.table.name in needed]
+
+
+def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether a step was ended by Ctrl-C, which Dagster reports as its failure."""
+    errors = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    return any(e and e.cls_name == dg.DagsterExecutionInterruptedError.__name__ for e in errors)
 
 
 def _why(result: dg.ExecuteInProcessResult) -> str:
