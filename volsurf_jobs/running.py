@@ -7,7 +7,6 @@ ordinary Dagster runs, with their partitions, so that the UI shows them.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -20,6 +19,7 @@ from volsurf_assets.settling import stale_partitions
 from volsurf_jobs.alerts import tell_of_run
 from volsurf_jobs.definitions import definitions_for, lake_of, utc_now
 from volsurf_jobs.home import open_instance, process_tag
+from volsurf_jobs.outcomes import OnProgress, Outcome, Steps, Summary
 from volsurf_jobs.ranges import neighbours, range_tags
 from volsurf_resources.exchange_calendar import is_session, last_sessions, sessions
 from volsurf_resources.settings import Settings
@@ -27,63 +27,6 @@ from volsurf_resources.source import MarketSource
 from volsurf_tables.market import RAW_OPTIONS_CHAINS, UNDERLYING_PRICES
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One partition of one table is done; `problem` says why not. `total` is an estimate."""
-
-    table: str
-    day: date
-    problem: str | None
-    done: int
-    total: int
-
-
-OnProgress = Callable[[Step], None]
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What came of one session."""
-
-    day: date
-    fetched: bool = False
-    computed: bool = False
-    problems: dict[str, str] = field(default_factory=dict)  # by table
-
-    @property
-    def status(self) -> str:
-        """Return done, skipped (all was there already) or failed."""
-        if self.problems:
-            return "failed"
-        return "done" if self.fetched or self.computed else "skipped"
-
-    @property
-    def reason(self) -> str:
-        """Return why it failed or was skipped; empty if done."""
-        if self.problems:
-            return "; ".join(f"{table}: {why}" for table, why in self.problems.items())
-        return "" if self.status == "done" else "already in the lake"
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What came of a request, session by session."""
-
-    outcomes: tuple[Outcome, ...]
-    run_ids: tuple[str, ...]
-    settled: int = 0  # partitions outside the request that were made again
-    published: bool = False
-
-    def of(self, status: str) -> list[Outcome]:
-        """Return the sessions that are done, skipped or failed."""
-        return [outcome for outcome in self.outcomes if outcome.status == status]
-
-    @property
-    def is_good(self) -> bool:
-        """Whether nothing failed."""
-        return not self.of("failed")
 
 
 class Runner:
@@ -145,7 +88,7 @@ class Runner:
         outcomes = {day: Outcome(day) for day in sorted(set(days))}
         wanted = tuple(symbols) or self.settings.volsurf_symbols
         recipes = _needed(tables)
-        steps = _Steps(on_progress, outcomes)
+        steps = Steps(on_progress, outcomes)
         self._listen = steps.listen
         try:
             if ingest:
@@ -216,7 +159,7 @@ class Runner:
 
     def _compute(
         self, outcomes: dict[date, Outcome], symbols: Sequence[str], recipes: Sequence[Any],
-        *, force: bool, steps: "_Steps",
+        *, force: bool, steps: "Steps",
     ) -> None:  # fmt: skip
         days = [
             day
@@ -289,28 +232,6 @@ class Runner:
         if _was_interrupted(result):
             raise KeyboardInterrupt
         return result
-
-
-class _Steps:
-    """Counts partitions and notes their problems."""
-
-    def __init__(self, on_progress: OnProgress | None, outcomes: dict[date, Outcome]) -> None:
-        self._tell, self._outcomes = on_progress, outcomes
-        self.done, self._total = 0, 0
-
-    def expect(self, total: int) -> None:
-        self._total = total
-
-    def listen(self, table: str, day: date, problem: str | None) -> None:
-        self.done += 1
-        self._total = max(self._total, self.done)
-        if day in self._outcomes:
-            if problem is not None:
-                self._outcomes[day].problems[table] = problem
-            else:
-                self._outcomes[day].problems.pop(table, None)
-        if self._tell is not None:
-            self._tell(Step(table, day, problem, self.done, self._total))
 
 
 @contextmanager

@@ -12,11 +12,12 @@ import pytest
 from volsurf_assets.graph import RECIPES, tables
 from volsurf_jobs.definitions import lake_of
 from volsurf_jobs.home import PROCESS_TAG, bury_dead_runs, open_instance, prepare_home
+from volsurf_jobs.outcomes import Step
 from volsurf_jobs.proving import look_ahead
 from volsurf_jobs.ranges import neighbours
 from volsurf_jobs.recomputing import differences
 from volsurf_jobs.replay import replay
-from volsurf_jobs.running import Runner, Step
+from volsurf_jobs.running import Runner
 from volsurf_resources.exchange_calendar import sessions
 from volsurf_resources.settings import Settings
 from volsurf_resources.simulated import SimulatedMarket

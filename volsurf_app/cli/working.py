@@ -20,7 +20,8 @@ from volsurf_resources.logbook import keep_log
 from volsurf_resources.settings import Settings
 
 if TYPE_CHECKING:
-    from volsurf_jobs.running import Outcome, Runner, Summary
+    from volsurf_jobs.outcomes import Outcome, Summary
+    from volsurf_jobs.running import Runner
 
 _REASONS_SHOWN = 20
 
