@@ -18,7 +18,7 @@ from volsurf_app.cli.arguments import (
     session_of,
     symbol_of,
 )
-from volsurf_app.cli.console import Shown, console, number, percent, points, show_frame
+from volsurf_app.cli.console import Shown, console, hundredths, number, percent, points, show_frame
 from volsurf_app.cli.working import carry_out, finish
 from volsurf_resources.settings import Settings
 
@@ -60,7 +60,7 @@ _PREMIUM: Shown = {
     "premium": ("premium", percent),
 }
 _HISTORY: Shown = {
-    "vrp_zscore": ("z-score", number),
+    "vrp_zscore": ("z-score", hundredths),
     "vrp_percentile": ("percentile", percent),
     "num_history": ("sessions", None),
     "status": ("status", None),

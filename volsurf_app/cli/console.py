@@ -40,6 +40,11 @@ def percent(value: float) -> str:
     return f"{100 * value:.2f}"
 
 
+def hundredths(value: float) -> str:
+    """Show a number with two decimals: -1.28."""
+    return f"{value:.2f}"
+
+
 def points(value: float) -> str:
     """Show vol points: 0.071."""
     return f"{value:.3f}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from volsurf_app.cli.arguments import FULL_WINDOWS, TODAY, Day, History, session_of
-from volsurf_app.cli.console import console, number, percent, points, show_frame
+from volsurf_app.cli.console import console, hundredths, percent, points, show_frame
 from volsurf_app.cli.working import carry_out, finish
 from volsurf_resources.exchange_calendar import last_sessions
 from volsurf_resources.settings import Settings
@@ -63,7 +63,7 @@ def _show(symbol: str, overview: "pl.DataFrame") -> None:
             "skew_30d": ("skew 30d", percent),
             "rv_21d": ("RV 21d", percent),
             "vrp_30d": ("VRP 30d", percent),
-            "vrp_zscore": ("z-score", number),
+            "vrp_zscore": ("z-score", hundredths),
             "fit_error": ("fit error", points),
             "fitted": ("fitted", None),
             "skipped": ("skipped", None),
@@ -71,9 +71,10 @@ def _show(symbol: str, overview: "pl.DataFrame") -> None:
         },
     )
     series = {
-        "implied, 30 days": (100 * overview["atm_vol_30d"]).to_list(),
-        "realised, 21 sessions": (100 * overview["rv_21d"]).to_list(),
+        "implied 30 days": (100 * overview["atm_vol_30d"]).to_list(),
+        "realised 21 sessions": (100 * overview["rv_21d"]).to_list(),
     }
     days = overview["quote_date"].to_list()
-    title = f"{symbol}: implied and realised volatility, %"
-    typer.echo(line_chart(title, days, series, is_coloured=console.is_terminal))
+    typer.echo(
+        line_chart(f"{symbol} volatility in %", days, series, is_coloured=console.is_terminal)
+    )
