@@ -6,7 +6,8 @@ Belongs here: status and reason of a slice, carrying, the at-the-money vol of th
 import numpy as np
 import polars as pl
 
-from volsurf_assets.quality import chain_rules
+from volsurf_assets.quality import chain_rules, vol_rules
+from volsurf_assets.static_arbitrage import EXECUTABLE
 from volsurf_resources.settings import Settings
 from volsurf_tables.surfaces import FITTED_SURFACES
 
@@ -29,9 +30,12 @@ def with_outcome(
     past
         Fitted rows of the sessions before.
     """
-    names = [rule.name for rule in chain_rules(settings) if rule.severity == "error"]
+    errors = [rule.name for rule in chain_rules(settings) if rule.severity == "error"]
+    doubts = [*errors, *(rule.name for rule in vol_rules(settings)), EXECUTABLE]
+    why = pl.col("reject_reason")
     marked = rows.with_columns(
-        is_unusable=pl.col("reject_reason").str.contains_any(names).fill_null(False)
+        is_unusable=why.str.contains_any(errors).fill_null(False),
+        is_doubtful=why.str.contains_any(doubts).fill_null(False),
     )
     by_expiry = marked.group_by("expiration_date")
     outcome = described.join(
@@ -64,9 +68,11 @@ def with_outcome(
 
 
 def _atm_of_quotes(rows: pl.DataFrame) -> pl.DataFrame:
-    """At-the-money vol between the solved quotes around the forward; null without both."""
-    usable = rows.filter(pl.col("iv_mid") > 0.0, "is_tradable", ~pl.col("is_unusable"))
-    solved = usable.sort("log_moneyness")
+    """At-the-money vol between the credible quotes around the forward; null without both."""
+    credible = rows.filter(
+        pl.col("iv_mid") > 0.0, "is_tradable", "is_out_of_the_money", ~pl.col("is_doubtful")
+    )
+    solved = credible.sort("log_moneyness")
     k, w, tte = (
         solved[name].to_numpy() for name in ("log_moneyness", "total_variance", "tte_years")
     )

@@ -96,6 +96,16 @@ def test_a_thin_expiry_of_one_wing_has_no_vol_at_the_money(tmp_path):
     assert row["atm_method"] is None
 
 
+def test_a_spoilt_quote_beside_the_forward_does_not_set_the_vol_at_the_money(tmp_path):
+    chain = smiling(in_days(5), strikes=np.arange(96.0, 105.0))
+    dearer = {side: pl.col(side) + 0.5 for side in ("bid", "ask")}
+    spoilt = alter(chain, is_contract("PUT", 100.0), **dearer)
+    (row,) = smiles_of(tmp_path, spoilt).iter_rows(named=True)
+    assert (row["status"], row["atm_method"]) == ("skipped", "quotes")
+    tte = row["tte_years"]
+    assert row["atm_vol"] == pytest.approx(vol_of(svi(tte), tte)(0.0), abs=5e-3)
+
+
 @pytest.fixture(scope="module")
 def noisy():
     chain = pl.concat([smiling(in_days(n), noise=0.01) for n in (30, 90)])
