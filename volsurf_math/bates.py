@@ -41,7 +41,11 @@ COORDINATES: Final = (
     Coordinate.PLAIN,
     Coordinate.LOGARITHM,
 )
-FIRST_JUMPS: Final = (0.3, -0.1, 0.1)  # intensity, mean, standard deviation: of an equity index
+FIRST_JUMPS: Final = (  # intensity, mean, sd: rare crashes, corrections, frequent slips
+    (0.05, -0.4, 0.2),
+    (0.3, -0.1, 0.1),
+    (1.5, -0.03, 0.06),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +102,8 @@ class Bates(AffineModel):
     ) -> "Calibration[Bates]":
         """Fit a surface; arguments as of :meth:`volsurf_math.heston.Heston.calibrate`.
 
-        Without a `start` Heston's optimum is one, with the jumps of an equity index.
+        Without a `start` there are three: Heston's optimum with jumps of an equity index, from rare
+        crashes to frequent slips. Where the quotes allow several optima, the best of them counts.
         """
         if not feller_penalty >= 0.0:
             raise ValueError(f"feller_penalty needs to be >= 0, was {feller_penalty}")
@@ -115,12 +120,12 @@ class Bates(AffineModel):
                 feller_penalty=feller_penalty,
             )
 
-        n_diffusive = len(heston.COORDINATES)
-        first = np.array([]) if start is None else start.parameters
+        starts = [] if start is None else [start.parameters]
         if start is None and quotes.n >= len(COORDINATES):
-            optimum = problem(n_diffusive).search(start_from_smiles(quotes))
-            first = np.append(from_free(optimum.q, heston.COORDINATES)[0], FIRST_JUMPS)
-        return calibrate_model(cls, problem(len(COORDINATES)), first, noise_floor, rng)
+            optimum = problem(len(heston.COORDINATES)).search(start_from_smiles(quotes))
+            diffusive, _ = from_free(optimum.q, heston.COORDINATES)
+            starts = [np.append(diffusive, jumps) for jumps in FIRST_JUMPS]
+        return calibrate_model(cls, problem(len(COORDINATES)), starts, noise_floor, rng)
 
 
 _LOWEST, _HIGHEST = heston.DEFAULT_BOUNDS
@@ -132,8 +137,8 @@ DEFAULT_BOUNDS: Final = (
         rho=_LOWEST.rho,
         v0=_LOWEST.v0,
         jump_intensity=1e-3,
-        jump_mean=-0.7,
-        jump_sd=1e-3,
+        jump_mean=-2.0,
+        jump_sd=0.01,
     ),
     Bates(
         kappa=_HIGHEST.kappa,
@@ -142,7 +147,7 @@ DEFAULT_BOUNDS: Final = (
         rho=_HIGHEST.rho,
         v0=_HIGHEST.v0,
         jump_intensity=20.0,
-        jump_mean=0.7,
-        jump_sd=0.7,
+        jump_mean=2.0,
+        jump_sd=2.0,
     ),
 )

@@ -121,7 +121,7 @@ class Heston(AffineModel):
             feller_penalty=feller_penalty,
         )
         first = start_from_smiles(quotes) if start is None else start.parameters
-        return calibrate_model(cls, problem, first, noise_floor, rng)
+        return calibrate_model(cls, problem, [first], noise_floor, rng)
 
 
 DEFAULT_BOUNDS: Final = (

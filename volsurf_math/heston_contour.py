@@ -40,7 +40,6 @@ BEND = 0.5  # omega far from the money
 STEEP = 1.15  # phase of the decay past which the contour bends,
 FAR = 3.0  # or standard deviations past which it does,
 FLAT = -0.6  # unless the phase is this far on the other side
-DAMPED = 2.1  # mean over sd up to which a jump's transform stays below e on the bent contour
 
 TWO_OVER_PI = 0.6366197723675814
 HALF_PI_HIGH = 1.5707963267341256  # 33 bits, so that its multiples are exact
@@ -52,7 +51,8 @@ def _nodes(p, tte, bend, scale, step, offset, cut, nearest, z, weighted):
     """Fill nodes `z` and the weighted phi and derivatives; return how many nodes count."""
     values = np.empty(weighted.shape[0], np.complex128)
     sine, cosine = sin(bend), cos(bend)
-    small = 0
+    wave = 2.0 * pi / abs(p[6]) if p[5] > 0.0 and p[6] != 0.0 else 0.0  # jumps revive phi
+    small, since = 0, 0.0
     for j in range(z.size):
         y = offset + j * step
         sh, ch = sinh(y), cosh(y)
@@ -66,8 +66,11 @@ def _nodes(p, tte, bend, scale, step, offset, cut, nearest, z, weighted):
             weighted[g, j] = values[g] * weight
         z[j] = node
         left = abs(weighted[0, j].real) + abs(weighted[0, j].imag)
-        small = small + 1 if left * exp(-node.imag * nearest) < cut else 0
-        if small == 2:
+        if left * exp(-node.imag * nearest) > cut:
+            small, since = 0, node.real
+        else:
+            small += 1
+        if small >= 2 and node.real - since > wave:
             return j + 1
     return z.size
 
@@ -146,7 +149,7 @@ def _bend(p, tte, x):
     """Side to which the contour of one option bends, -1, 0 or 1.
 
     The integrand decays fastest at `phase`, while its exponential regime lasts, and beyond some
-    standard deviations oscillates on the real line. Lognormal jumps grow off the real line.
+    standard deviations oscillates on the real line. Lognormal jumps grow off it.
     """
     if p[5] > 0.0:
         return 0
@@ -202,8 +205,10 @@ def price_rows(p, forward, strike, tte, sign, order, scale, step, tolerance, pri
                 bends[j] = 2
                 price[i] = nan
                 gradient[i] = nan
-        # rare jumps of one size oscillate with an amplitude as small as their chance
-        needed = tolerance * (sqrt(min(p[5] * t, 1.0)) if p[5] > 0.0 else 1.0)
+        needed = tolerance
+        if p[5] > 0.0:  # rare jumps oscillate as faintly as they are rare, frequent ones steeply
+            jumps = p[5] * t
+            needed *= min(sqrt(jumps), max(1.0 / (jumps * jumps), 0.01))
         for bend in range(-1, 2):
             rows = order[start:stop][bends[start:stop] == bend]
             if rows.size > 0:

@@ -26,7 +26,7 @@ from volsurf_math.implied_vol import implied_vol
 Model = TypeVar("Model", bound=AffineModel)
 Residuals = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 
-AGREEMENT = 1e-5  # of the interleaved rules: prices to 1e-10 of the forward
+AGREEMENT = 1e-6  # of the interleaved rules
 OTHER_CONTOUR = {"agreement": 1e-8, "scale": 0.42, "step": 0.2}
 LARGEST_DIFFERENCE = 1e-8  # between the contours, over the forward
 SMALLEST_VEGA = 0.01  # of that at the money: past three deviations, prices are what is fitted
@@ -177,35 +177,45 @@ class Optimum:
 def levenberg_marquardt(
     residuals: Residuals, start: FloatArray, lower: FloatArray, upper: FloatArray
 ) -> Optimum:
-    """Minimise the sum of squares in a box; coordinates pressed against it are held."""
-    q = np.clip(start, lower, upper)
-    best = Optimum(q, *residuals(q), 1, False)
-    damping = 1e-2
-    while best.n_evaluations < MAX_EVALUATIONS and damping < 1e12:
-        gradient = best.jacobian.T @ best.residual
-        pressed = ((q <= lower) & (gradient > 0.0)) | ((q >= upper) & (gradient < 0.0))
-        free = np.flatnonzero(~pressed)
-        jacobian = best.jacobian[:, free]
-        hessian = jacobian.T @ jacobian
-        hessian[np.diag_indices(free.size)] *= 1.0 + damping
-        hessian[np.diag_indices(free.size)] += 1e-300
-        step = np.zeros_like(q)
-        step[free] = -np.linalg.lstsq(hessian, gradient[free], rcond=None)[0]
-        longest = float(np.max(np.abs(step), initial=0.0))
-        step *= min(1.0, LONGEST_STEP / max(longest, 1e-300))
-        trial = np.clip(q + step, lower, upper)
-        residual, derivative = residuals(trial)
+    """Minimise the sum of squares in a box; coordinates pressed against it are held.
+
+    Damping follows the gain over the predicted one (Nielsen 1999, IMM-REP-1999-05).
+    """
+    best = Optimum(np.clip(start, lower, upper), *residuals(np.clip(start, lower, upper)), 1, False)
+    damping, growth = 1e-2, 2.0
+    while best.n_evaluations < MAX_EVALUATIONS and not best.has_converged:
+        step, predicted = _damped_step(best, lower, upper, damping)
+        q = np.clip(best.q + step, lower, upper)
+        residual, jacobian = residuals(q)
         best.n_evaluations += 1
         cost, gain = best.cost, best.cost - float(residual @ residual)
         if gain > 0.0:
-            q, damping = trial, max(0.2 * damping, 1e-12)
-            best = Optimum(q, residual, derivative, best.n_evaluations, False)
+            best = Optimum(q, residual, jacobian, best.n_evaluations, False)
+            damping *= max(0.1, 1.0 - (2.0 * gain / max(predicted, 1e-300) - 1.0) ** 3)
+            damping, growth = max(damping, 1e-12), 2.0
         else:
-            damping = max(5.0 * damping, 1e-8)
-        if longest < 1e-9 or 0.0 <= gain < 1e-11 * cost or best.cost < 1e-22:
-            best.has_converged = True
-            break
+            damping, growth = damping * growth, 2.0 * growth
+        is_still = float(np.max(np.abs(step), initial=0.0)) < 1e-9
+        best.has_converged = is_still or 0.0 <= gain < 1e-9 * cost or best.cost < 1e-22
     return best
+
+
+def _damped_step(
+    at: Optimum, lower: FloatArray, upper: FloatArray, damping: float
+) -> tuple[FloatArray, float]:
+    """Return the step, of limited length, and the decrease of cost that the linear model sees."""
+    gradient = at.jacobian.T @ at.residual
+    pressed = ((at.q <= lower) & (gradient > 0.0)) | ((at.q >= upper) & (gradient < 0.0))
+    free = np.flatnonzero(~pressed)
+    jacobian = at.jacobian[:, free]
+    hessian = jacobian.T @ jacobian
+    hessian[np.diag_indices(free.size)] *= 1.0 + damping
+    hessian[np.diag_indices(free.size)] += 1e-300
+    step = np.zeros_like(at.q)
+    step[free] = -np.linalg.lstsq(hessian, gradient[free], rcond=None)[0]
+    step *= min(1.0, LONGEST_STEP / max(float(np.max(np.abs(step), initial=0.0)), 1e-300))
+    linear = at.residual + at.jacobian @ step
+    return step, at.cost - float(linear @ linear)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,11 +271,11 @@ class Problem:
 def calibrate_model(
     kind: type[Model],
     problem: Problem,
-    start: FloatArray,
+    starts: list[FloatArray],
     noise_floor: float,
     rng: np.random.Generator | None,
 ) -> Calibration[Model]:
-    """Search from `start`, elsewhere if that ends above the noise floor, and judge the optimum."""
+    """Search from `starts`, elsewhere if that ends above the noise floor, and judge the best."""
     quotes, names = problem.quotes, [field.name for field in fields(kind)]  # type: ignore[arg-type]
     if quotes.n < len(names):
         return Calibration(
@@ -274,13 +284,11 @@ def calibrate_model(
             n_quotes=quotes.n,
             standard_errors=np.full(len(names), np.nan),
         )
-    best = problem.search(start)
-    is_global = sqrt(best.cost) > noise_floor
+    found = [problem.search(start) for start in starts]
+    is_global = sqrt(min(optimum.cost for optimum in found)) > noise_floor
     if is_global:
-        other = problem.search_everywhere(rng or np.random.default_rng(0))
-        n_evaluations = best.n_evaluations + other.n_evaluations
-        best = other if other.cost < best.cost else best
-        best.n_evaluations = n_evaluations
+        found.append(problem.search_everywhere(rng or np.random.default_rng(0)))
+    best = min(found, key=lambda optimum: optimum.cost)
     p, slope = from_free(best.q, problem.coordinates)
     price, _ = price_columns(p, quotes.columns, 0, AGREEMENT)
     again, _ = price_columns(p, quotes.columns, 0, **OTHER_CONTOUR)
@@ -299,7 +307,7 @@ def calibrate_model(
         share_within_2_pct=float(np.mean(within)),
         standard_errors=_standard_errors(best, quotes.n) * slope,
         largest_difference=difference,
-        n_evaluations=best.n_evaluations,
+        n_evaluations=sum(optimum.n_evaluations for optimum in found),
         is_global=is_global,
     )
 

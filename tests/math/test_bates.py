@@ -1,7 +1,7 @@
-"""Bates prices against reference prices, another integral, Merton's series, and identities."""
+"""Bates against reference prices, other integrals, Merton's series, identities; calibration."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from math import exp, factorial, log
 from pathlib import Path
 
@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
+from volsurf_math.affine_model import AGREEMENT, price_columns
 from volsurf_math.bates import Bates
 from volsurf_math.black import undiscounted_price
+from volsurf_math.heston_fit import CalibrationStatus
 from volsurf_math.implied_vol import implied_vol
 
 TRUTH = json.loads((Path(__file__).parents[1] / "reference" / "heston.json").read_text())["prices"]
@@ -120,6 +122,91 @@ def test_a_strip_of_options_replicates_the_log_contract():
     otm = np.where(k > 0.0, call, call - 1.0 + np.exp(k))
     strip = 2.0 / tte * np.trapezoid(otm * np.exp(-k), k)
     assert EQUITY.log_contract_variance(tte) == pytest.approx(strip, rel=1e-5)
+
+
+def random_bates(rng) -> Bates:
+    return Bates(
+        kappa=10.0 ** rng.uniform(-1.0, 1.3),
+        theta=10.0 ** rng.uniform(-2.5, -0.5),
+        sigma=10.0 ** rng.uniform(-1.0, 0.3),
+        rho=rng.uniform(-0.95, 0.5),
+        v0=10.0 ** rng.uniform(-2.5, -0.5),
+        jump_intensity=10.0 ** rng.uniform(-2.0, 1.0),
+        jump_mean=rng.uniform(-0.5, 0.2),
+        jump_sd=10.0 ** rng.uniform(-2.0, -0.3),
+    )
+
+
+def test_random_laws_on_two_contours():
+    rng = np.random.default_rng(2)
+    for _ in range(150):
+        law, tte = random_bates(rng), 10.0 ** rng.uniform(-3.5, 0.5)
+        sd = np.sqrt(law.log_contract_variance(tte) * tte)
+        k = np.clip(np.linspace(-6.0, 4.0, 9) * sd, -3.0, 3.0)
+        columns = [np.ones(9), np.exp(k), np.full(9, tte), np.ones(9)]
+        one, _ = price_columns(law.parameters, columns, 0, AGREEMENT)
+        other, _ = price_columns(law.parameters, columns, 0, 1e-10, scale=0.42, step=0.2)
+        np.testing.assert_allclose(one, other, rtol=0.0, atol=2e-10, err_msg=f"{law} {tte}")
+
+
+def test_gradient_is_that_of_the_prices():
+    rng, k = np.random.default_rng(3), np.linspace(-0.4, 0.3, 8)
+    for _ in range(20):
+        law, tte = random_bates(rng), rng.uniform(0.05, 2.0)
+        _, gradient = law.price_and_gradient(1.0, np.exp(k), tte, True, is_precise=True)
+        for i, field in enumerate(fields(Bates)):
+            step = 2e-4 * abs(getattr(law, field.name))
+
+            def price(n, law=law, name=field.name, step=step, tte=tte):
+                moved = replace(law, **{name: getattr(law, name) + n * step})
+                return moved.undiscounted_price(1.0, np.exp(k), tte, True, is_precise=True)
+
+            slope = (8.0 * (price(1) - price(-1)) - (price(2) - price(-2))) / (12.0 * step)
+            np.testing.assert_allclose(
+                gradient[:, i], slope, rtol=1e-6, atol=2e-11 / step, err_msg=f"{law} {field.name}"
+            )
+
+
+def surface(law: Bates):
+    tte = np.repeat([0.04, 1 / 12, 0.25, 0.5, 1.0, 2.0], 20)
+    z = np.tile(np.linspace(-3.0, 2.0, 20), 6)
+    strike = 100.0 * np.exp(z * np.sqrt(law.log_contract_variance(tte) * tte))
+    is_call = strike >= 100.0
+    return (
+        strike,
+        tte,
+        law.undiscounted_price(100.0, strike, tte, is_call, is_precise=True),
+        is_call,
+    )
+
+
+def test_calibration_recovers_random_surfaces():
+    rng, n_found = np.random.default_rng(5), 0
+    for _ in range(30):
+        truth = Bates(
+            kappa=rng.uniform(0.5, 6.0),
+            theta=rng.uniform(0.02, 0.1),
+            sigma=rng.uniform(0.2, 0.9),
+            rho=rng.uniform(-0.9, -0.2),
+            v0=rng.uniform(0.01, 0.1),
+            jump_intensity=rng.uniform(0.1, 2.0),
+            jump_mean=rng.uniform(-0.2, 0.0),
+            jump_sd=rng.uniform(0.03, 0.2),
+        )
+        found = Bates.calibrate(100.0, *surface(truth))
+        assert found.rmse < 0.01, truth
+        n_found += found.rmse < 1e-7
+    assert n_found >= 28  # eight parameters leave other optima now and then
+
+
+def test_calibration_explains_heston_without_jumps_and_reports_few_quotes():
+    heston = replace(EQUITY, jump_intensity=0.0)
+    strike, tte, price, is_call = surface(heston)
+    found = Bates.calibrate(100.0, strike, tte, price, is_call)
+    assert found.rmse < 1e-4
+    few = Bates.calibrate(100.0, strike[:7], tte[:7], price[:7], is_call[:7])
+    assert few.status is CalibrationStatus.TOO_FEW_QUOTES
+    assert few.model is None
 
 
 def test_impossible_parameters_are_refused_and_impossible_times_are_rows():
