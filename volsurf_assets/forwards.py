@@ -54,11 +54,13 @@ class Dividends:
     """Cash dividends still to come, in years from the quote.
 
     `std_errors` are those of the amounts, all in one direction: the growth itself may not last.
+    `is_year_known` says whether the history reaches far enough back to expect anything from it.
     """
 
     times: Array
     amounts: Array
     std_errors: Array
+    is_year_known: bool
 
 
 def curve_of(session: Session) -> Curve:
@@ -76,10 +78,11 @@ def expected_dividends(history: pl.DataFrame, symbol: str, day: date) -> Dividen
     What will be paid is not known on `day`; this estimate uses nothing later than `day`. Growth is
     that of the last year's sum over the year before, 1 without two years of as many payments.
     """
-    is_past = (pl.col("dividend") > 0.0) & (pl.col("quote_date") <= day)
-    rows = history.filter((pl.col("symbol") == symbol) & is_past)
+    past = history.filter((pl.col("symbol") == symbol) & (pl.col("quote_date") <= day))
+    rows = past.filter(pl.col("dividend") > 0.0)
     paid = list(rows.select("quote_date", "dividend").iter_rows())
-    oldest = day - timedelta(weeks=52) - EX_DATE_SLACK
+    year = timedelta(weeks=52)
+    oldest = day - year - EX_DATE_SLACK
     due = [(ex, cash) for ex, cash in paid if ex > oldest and not _paid_near(paid, _again(ex, 1))]
     former = [cash for ex, _ in due for cash in _paid_near(paid, _again(ex, -1))]
     growth = 1.0
@@ -95,6 +98,7 @@ def expected_dividends(history: pl.DataFrame, symbol: str, day: date) -> Dividen
         times=(days - CLOSE_TO_OPEN_DAYS) / 365.0,
         amounts=amounts,
         std_errors=amounts * np.hypot(DIVIDEND_UNCERTAINTY, grown),
+        is_year_known=bool((past["quote_date"] <= day - year + EX_DATE_SLACK).any()),
     )
 
 
@@ -264,7 +268,10 @@ def _american(
     if (dividends.times <= tte).any():
         std_error = fit(dividends.amounts + dividends.std_errors).forward - found.forward
     std_error = float(np.hypot(found.forward_std_error, std_error))
-    return found, {"method": "parity_american", "forward_std_error": std_error}
+    outcome: Row = {"method": "parity_american", "forward_std_error": std_error}
+    if not dividends.is_year_known:
+        outcome |= {"status": "fallback", "reason": "less than a year of dividends known"}
+    return found, outcome
 
 
 def _european(pairs: Pairs, expiry: Expiry, rate: float | None) -> tuple[Any, Row]:

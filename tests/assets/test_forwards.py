@@ -180,6 +180,18 @@ def test_an_american_chain_with_dividends_gives_its_forward_back(tmp_path):
         assert row["forward"] == pytest.approx(truth, rel=2e-6)
 
 
+@pytest.mark.parametrize("sessions", [0, 200, 252])
+def test_dividends_nobody_knows_of_make_the_forward_a_fallback(tmp_path, sessions):
+    """Its error bars cannot say how wrong it may be."""
+    history = bars([SPOT] * 252, symbol="SPY").tail(sessions)
+    ends = history.filter(pl.col("quote_date").is_in([history["quote_date"].min(), DAY]))
+    row = only(forwards_of(tmp_path, american(in_days(60)), flat_curve(), ends))
+    assert row["method"] == "parity_american"
+    assert row["status"] == ("estimated" if sessions == 252 else "fallback")
+    unknown = "less than a year of dividends known"
+    assert row["reason"] == (None if sessions == 252 else unknown)
+
+
 def test_without_a_curve_early_exercise_is_ignored_and_said_so(tmp_path):
     row = only(forwards_of(tmp_path, american(in_days(60)), NO_CURVE, quarterly_bars()))
     assert row["status"] == "fallback"
