@@ -17,11 +17,40 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from volsurf_math.arbitrage import durrleman_g
+from volsurf_math.broadcasting import float_columns
 from volsurf_math.smiles import sabr_fit, sabr_formula
 from volsurf_math.smiles.base import Fit, FitStatus, FloatArray, IntArray
 
 _REACH = np.sinh(np.linspace(0.0, 4.0, 241)) / math.sinh(4.0)  # where negative density is sought
 _REACH_SDS = 15.0
+
+
+def hagan_vol(
+    strike: ArrayLike,
+    forward: ArrayLike,
+    tte: ArrayLike,
+    alpha: ArrayLike,
+    beta: float,
+    rho: ArrayLike,
+    nu: ArrayLike,
+) -> FloatArray:
+    """Return Hagan's lognormal volatility, eq. (2.17a), row by row; arguments broadcast.
+
+    NaN where a row is no contract or no model, or where the expansion in time has no positive
+    value left (nu^2 tte of several units).
+    """
+    shape, (strike, forward, tte, alpha, rho, nu) = float_columns(
+        strike, forward, tte, alpha, rho, nu
+    )
+    is_row = (strike > 0.0) & (forward > 0.0) & (tte > 0.0) & (alpha > 0.0) & (nu >= 0.0)
+    f, t = np.where(is_row, forward, np.nan), np.where(is_row, tte, np.nan)
+    x = (strike - f) / f
+    far = np.log(np.where(is_row, strike, 1.0) / f)
+    k = np.where(np.abs(x) < 0.5, np.log1p(np.maximum(x, -0.75)), far)
+    root = np.sqrt(t)
+    out = np.empty(k.size)
+    sabr_formula.fill_total_vol(k, alpha * f ** (beta - 1.0) * root, beta, rho, nu * root, out)
+    return (out / root).reshape(shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,21 +94,7 @@ class Sabr:
         NaN where an argument is not positive or the expansion in time has no positive value left
         (nu^2 tte of several units).
         """
-        strike, forward, tte = (np.asarray(x, dtype=np.float64) for x in (strike, forward, tte))
-        strike, forward, tte = np.broadcast_arrays(strike, forward, tte)
-        is_row = (strike > 0.0) & (forward > 0.0) & (tte > 0.0)
-        f, t = np.where(is_row, forward, np.nan), np.where(is_row, tte, np.nan)
-        x = (strike - f) / f
-        k = np.where(
-            np.abs(x) < 0.5,
-            np.log1p(np.maximum(x, -0.75)),
-            np.log(np.where(is_row, strike, 1.0) / f),
-        )
-        root = np.sqrt(t)
-        out = np.empty(k.size)
-        a, n = self.alpha * f ** (self.beta - 1.0) * root, self.nu * root
-        sabr_formula.fill_total_vol(k.ravel(), a.ravel(), self.beta, self.rho, n.ravel(), out)
-        return out.reshape(k.shape) / root
+        return hagan_vol(strike, forward, tte, self.alpha, self.beta, self.rho, self.nu)
 
     def normal_vol(self, strike: ArrayLike, forward: float, tte: float) -> FloatArray:
         """Return Hagan's normal (Bachelier) volatility for beta = 0; strikes of any sign."""

@@ -143,7 +143,7 @@ def total_vol_by_k(k, a, beta, rho, n):
 def fill_total_vol(k, a, beta, rho, n, out):
     """Total volatility at each k; NaN where the expansion gives none, that is nothing positive."""
     for i in range(k.size):
-        vol = total_vol(k[i], a[i], beta, rho, n[i])
+        vol = total_vol(k[i], a[i], beta, rho[i], n[i])
         out[i] = vol if vol > 0.0 else np.nan
 
 
