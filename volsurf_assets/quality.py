@@ -11,7 +11,7 @@ import polars as pl
 
 from volsurf_resources.settings import Settings
 
-bid, ask = (pl.col(side).fill_nan(None) for side in ("bid", "ask"))
+bid, ask = (pl.when(pl.col(side).is_finite()).then(pl.col(side)) for side in ("bid", "ask"))
 MID = (bid + ask) / 2.0
 HAS_BID, HAS_ASK = bid.fill_null(0.0) > 0.0, ask.fill_null(0.0) > 0.0
 IS_TRADABLE = HAS_BID & HAS_ASK & (bid <= ask)

@@ -83,7 +83,8 @@ def test_a_contract_quoted_twice_is_a_duplicate_and_other_contracts_are_none(set
     "prices",
     [
         {"bid": None}, {"ask": None}, {"bid": None, "ask": None}, {"bid": NAN}, {"ask": NAN},
-        {"bid": NAN, "ask": NAN}, {"bid": 0.0}, {"bid": 10.06}, {"ask": -1.0},
+        {"bid": NAN, "ask": NAN}, {"ask": float("inf")}, {"bid": 0.0}, {"bid": 10.06},
+        {"ask": -1.0},
     ],
     ids=str,
 )  # fmt: skip
