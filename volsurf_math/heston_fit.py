@@ -30,6 +30,7 @@ AGREEMENT = 1e-6  # of the interleaved rules
 OTHER_CONTOUR = {"agreement": 1e-8, "scale": 0.42, "step": 0.2}
 LARGEST_DIFFERENCE = 1e-8  # between the contours, over the forward
 SMALLEST_VEGA = 0.01  # of that at the money: past three deviations, prices are what is fitted
+NEAREST = 8  # strikes of an expiry that its level and slope are read off
 MAX_EVALUATIONS = 120
 TYPICAL = (2.0, 0.04, 0.3, -0.7, 0.04)  # kappa, theta, sigma, rho, v0 of an equity index
 LONGEST_STEP = 1.0  # in free coordinates: a factor of e
@@ -192,7 +193,7 @@ def levenberg_marquardt(
         if gain > 0.0:
             best = Optimum(q, residual, jacobian, best.n_evaluations, False)
             damping *= max(0.1, 1.0 - (2.0 * gain / max(predicted, 1e-300) - 1.0) ** 3)
-            damping, growth = max(damping, 1e-12), 2.0
+            damping, growth = max(damping, 1e-10), 2.0
         else:
             damping, growth = damping * growth, 2.0 * growth
         is_still = float(np.max(np.abs(step), initial=0.0)) < 1e-9
@@ -209,10 +210,11 @@ def _damped_step(
     free = np.flatnonzero(~pressed)
     jacobian = at.jacobian[:, free]
     hessian = jacobian.T @ jacobian
-    hessian[np.diag_indices(free.size)] *= 1.0 + damping
-    hessian[np.diag_indices(free.size)] += 1e-300
+    diagonal = hessian.reshape(-1)[:: free.size + 1]
+    diagonal *= 1.0 + damping
+    diagonal += 1e-300  # a parameter without effect stays where it is
     step = np.zeros_like(at.q)
-    step[free] = -np.linalg.lstsq(hessian, gradient[free], rcond=None)[0]
+    step[free] = -np.linalg.solve(hessian, gradient[free])
     step *= min(1.0, LONGEST_STEP / max(float(np.max(np.abs(step), initial=0.0)), 1e-300))
     linear = at.residual + at.jacobian @ step
     return step, at.cost - float(linear @ linear)
@@ -229,14 +231,19 @@ class Problem:
     objective: Objective
     feller_penalty: float
 
+    @property
+    def factor(self) -> FloatArray:
+        """From a price difference to its residual: residuals are weighted and over sqrt(n)."""
+        is_relative = self.objective is Objective.RELATIVE_PRICE
+        unit = self.quotes.price if is_relative else self.quotes.vega
+        return np.sqrt(self.quotes.weight / self.quotes.n) / unit
+
     def residuals(self, q: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return weighted residuals over sqrt(n), and their Jacobian in free coordinates."""
+        """Return the residuals and their Jacobian in free coordinates."""
         p, slope = from_free(q, self.coordinates)
         quotes = self.quotes
         price, gradient = price_columns(p, quotes.columns, p.size, AGREEMENT)
-        is_relative = self.objective is Objective.RELATIVE_PRICE
-        unit = quotes.price if is_relative else quotes.vega
-        factor = np.sqrt(quotes.weight / quotes.n) / unit
+        factor = self.factor
         residual = factor * (price - quotes.price)
         jacobian = factor[:, None] * gradient * slope
         if self.feller_penalty == 0.0:
@@ -290,7 +297,7 @@ def calibrate_model(
         found.append(problem.search_everywhere(rng or np.random.default_rng(0)))
     best = min(found, key=lambda optimum: optimum.cost)
     p, slope = from_free(best.q, problem.coordinates)
-    price, _ = price_columns(p, quotes.columns, 0, AGREEMENT)
+    price = quotes.price + best.residual[: quotes.n] / problem.factor
     again, _ = price_columns(p, quotes.columns, 0, **OTHER_CONTOUR)
     difference = float(np.max(np.abs(price - again) / quotes.columns[0]))
     error = (price - quotes.price) / quotes.vega
@@ -346,17 +353,16 @@ def start_from_smiles(quotes: Quotes) -> FloatArray:
     forward, strike, tte, _ = quotes.columns
     k = np.log(strike / forward)
     expiries = np.unique(tte)
-    level, slope = np.empty(expiries.size), np.full(expiries.size, np.nan)
+    level, slope = np.empty(expiries.size), np.empty(expiries.size)
     for i, t in enumerate(expiries):
         rows = tte == t
-        near = np.argsort(np.abs(k[rows]))[:8]
+        near = np.argsort(np.abs(k[rows]))[:NEAREST]
         x, variance = k[rows][near], quotes.vol[rows][near] ** 2
-        if np.ptp(x) > 0.0:
-            slope[i], level[i] = np.polyfit(x, variance, 1)
-        else:
-            level[i] = np.mean(variance)
-        if not level[i] > 0.0:
-            level[i] = np.mean(variance)
+        from_mean, mean = x - np.mean(x), np.mean(variance)
+        spread = float(from_mean @ from_mean)
+        slope[i] = from_mean @ variance / spread if spread > 0.0 else np.nan
+        at_money = mean - slope[i] * np.mean(x)
+        level[i] = at_money if at_money > 0.0 else mean
     kappa, theta, v0 = _term_structure(expiries, level)
     fade = (1.0 - _mean_reversion(kappa, expiries)) / (kappa * expiries)
     product = float(np.nanmedian(slope / fade)) if np.isfinite(slope).any() else -0.3
@@ -365,7 +371,7 @@ def start_from_smiles(quotes: Quotes) -> FloatArray:
     return np.array([kappa, theta, sigma, rho, v0])
 
 
-def _mean_reversion(kappa: float, tte: FloatArray) -> FloatArray:
+def _mean_reversion(kappa: FloatArray | float, tte: FloatArray) -> FloatArray:
     return -np.expm1(-kappa * tte) / (kappa * tte)
 
 
@@ -374,12 +380,12 @@ def _term_structure(tte: FloatArray, variance: FloatArray) -> tuple[float, float
     mean = float(np.mean(variance))
     if tte.size < 3:
         return 2.0, float(variance[-1]), float(variance[0])
-    best, found = inf, (2.0, mean, mean)
-    for kappa in (0.5, 1.0, 2.0, 4.0, 8.0):
-        h = _mean_reversion(kappa, tte)
-        theta, v0 = np.linalg.lstsq(np.column_stack((1.0 - h, h)), variance, rcond=None)[0]
-        theta, v0 = (min(max(x, 0.2 * mean), 5.0 * mean) for x in (float(theta), float(v0)))
-        misfit = float(np.sum((theta + (v0 - theta) * h - variance) ** 2))
-        if misfit < best:
-            best, found = misfit, (kappa, theta, v0)
-    return found
+    kappa = np.array([[0.5], [1.0], [2.0], [4.0], [8.0]])
+    h = _mean_reversion(kappa, tte)
+    spread = h - h.mean(axis=1, keepdims=True)
+    slope = np.sum(spread * variance, axis=1) / np.sum(spread * spread, axis=1)
+    theta = np.clip(mean - slope * h.mean(axis=1), 0.2 * mean, 5.0 * mean)
+    v0 = np.clip(theta + slope, 0.2 * mean, 5.0 * mean)
+    misfit = theta[:, None] + (v0 - theta)[:, None] * h - variance
+    best = int(np.argmin(np.sum(misfit * misfit, axis=1)))
+    return float(kappa[best, 0]), float(theta[best]), float(v0[best])
