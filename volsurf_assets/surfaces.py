@@ -34,11 +34,13 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 def surface_of(smiles: pl.DataFrame) -> Any:
     """Build the surface of one underlying's smiles; None where there is no smile.
 
-    Where two roots settle at the same instant the one with more quotes stands.
+    Where two smiles have the same time left, a fitted one stands before a carried one, whose time
+    is that of its parameters; of two roots the one with more quotes stands.
     """
     from volsurf_math.surfaces.interpolation import Surface
 
-    good = smiles.filter(HAS_SMILE).sort("num_points", descending=True)
+    best_first = [pl.col("status") == "fitted", pl.col("num_points")]
+    good = smiles.filter(HAS_SMILE).sort(best_first, descending=True)
     rows = good.unique("tte_years", keep="first", maintain_order=True).sort("tte_years")
     if rows.is_empty():
         return None

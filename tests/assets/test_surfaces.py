@@ -142,6 +142,12 @@ def test_of_two_roots_that_settle_together_the_one_with_more_quotes_stands():
         assert surface_of(rows).parameters[:, 0] == pytest.approx(many["svi_a"].to_numpy())
 
 
+def test_a_carried_smile_gives_way_to_a_fitted_one_of_the_same_time_left():
+    carried, fitted = smiles(level=0.3, status="carried", num_points=40), smiles(root="SPXW")
+    for rows in (pl.concat([carried, fitted]), pl.concat([fitted, carried])):
+        assert surface_of(rows).parameters[:, 0] == pytest.approx(fitted["svi_a"].to_numpy())
+
+
 def test_without_a_smile_every_point_says_so(tmp_path):
     points, term, changes = tables_of(tmp_path, smiles(status="skipped", atm_vol=None))
     assert set(points["reason"]) == {"no smile was fitted"}
