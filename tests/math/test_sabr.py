@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from volsurf_math.smiles.base import FitStatus
-from volsurf_math.smiles.sabr import Sabr, SabrSmile, fit_slices
+from volsurf_math.smiles.sabr import Sabr, SabrSmile
+from volsurf_math.smiles.sabr_slices import fit_slices
 
 REFERENCE = json.loads((Path(__file__).parent.parent / "reference" / "sabr.json").read_text())
 K = np.linspace(-0.5, 0.4, 45)

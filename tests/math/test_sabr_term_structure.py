@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from volsurf_math.smiles.base import FitStatus
-from volsurf_math.smiles.sabr import Sabr, fit_slices
+from volsurf_math.smiles.sabr import Sabr
+from volsurf_math.smiles.sabr_slices import fit_slices
 from volsurf_math.smiles.sabr_term_structure import fit_term_structure
 
 TTE = np.array([0.03, 0.08, 0.2, 0.5, 1.0, 1.8])

@@ -1,8 +1,8 @@
 r"""SABR: dF = s F^beta dW, ds = nu s dZ, dW dZ = rho dt, s(0) = alpha; smile by Hagan's expansion.
 
-Belongs here: the parameter set, its smile, density and validity, and the fit of one or many smiles.
-The compiled formula is `sabr_formula`, the search `sabr_fit`; the arbitrage-free density is
-`sabr_density`, parameters across expiries `sabr_term_structure`.
+Belongs here: the parameter set, its smile, density and validity, and the fit of one smile. The fit
+of many is `sabr_slices`, the compiled formula `sabr_formula`, the search `sabr_fit`; the
+arbitrage-free density is `sabr_density`, parameters across expiries `sabr_term_structure`.
 
 References
 ----------
@@ -190,7 +190,8 @@ class SabrSmile:
         """Total variance and its first two derivatives, shape (3, *k.shape)."""
         k = np.asarray(k, dtype=np.float64)
         out = np.empty((3, k.size))
-        a, n = _unit_form(self.sabr, self.forward, self.tte)
+        to_alpha, to_nu = units(self.sabr.beta, self.forward, self.tte)
+        a, n = self.sabr.alpha / to_alpha, self.sabr.nu / to_nu
         sabr_formula.fill_total_variance(
             np.ascontiguousarray(k.ravel()), a, self.sabr.beta, self.sabr.rho, n, out
         )
@@ -207,15 +208,33 @@ class SabrSmile:
         forward: float = 1.0,
         tte: float = 1.0,
     ) -> "SabrFit":
-        """Fit one slice; see `fit_slices`, of which this is the case of one slice."""
-        offsets = np.array([0, k.size])
-        one = (np.array([forward]), np.array([tte]))
-        return fit_slices(k, w, weight, offsets, *one, beta=beta)[0]
+        """Fit one slice; `sabr_slices.fit_slices` does the same to many, and says more."""
+        check_fit(k, w, weight, beta)
+        parameters, covariance = np.full(3, np.nan), np.full((3, 3), np.nan)
+        value, count = np.full(2, np.nan), np.zeros(2, np.int64)
+        k, w, weight = (np.ascontiguousarray(x, dtype=np.float64) for x in (k, w, weight))
+        status = sabr_fit.fit_slice(k, w, weight, float(beta), parameters, covariance, value, count)
+        to_alpha, to_nu = units(beta, forward, tte)
+        unit = np.array([to_alpha, 1.0, to_nu])
+        return outcome(
+            parameters * unit, covariance * unit[:, None] * unit, status, value, count,
+            beta=beta, forward=forward, tte=tte,
+        )  # fmt: skip
 
 
-def _unit_form(sabr: Sabr, forward: float, tte: float) -> tuple[float, float]:
+def units(beta: float, forward: float, tte: float) -> tuple[float, float]:
+    """What the unit form's a and n are multiplied by to give alpha and nu."""
     root = math.sqrt(tte)
-    return sabr.alpha * forward ** (sabr.beta - 1.0) * root, sabr.nu * root
+    return forward ** (1.0 - beta) / root, 1.0 / root
+
+
+def check_fit(k: FloatArray, w: FloatArray, weight: FloatArray, beta: float) -> None:
+    """Refuse quotes of unequal shapes and an impossible beta."""
+    if not (k.ndim == 1 and k.shape == w.shape == weight.shape):
+        shapes = (k.shape, w.shape, weight.shape)
+        raise ValueError(f"k, w and weight need one shape (n_quotes,), was {shapes}")
+    if not 0.0 <= beta <= 1.0:
+        raise ValueError(f"SABR needs 0 <= beta <= 1, was {beta}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,100 +248,29 @@ class SabrFit(Fit):
     n_evaluations: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SabrFits:
-    """Many fitted smiles as arrays whose first axis is the slice; NaN where `status` is not 0."""
-
-    parameters: FloatArray  # (n, 3) in (alpha, rho, nu)
-    beta: float
-    forward: FloatArray
-    tte: FloatArray
-    covariance: FloatArray  # (n, 3, 3)
-    status: IntArray  # FitStatus
-    rmse: FloatArray  # weighted, in total variance
-    cost: FloatArray
-    n_points: IntArray
-    n_evaluations: IntArray
-
-    def __len__(self) -> int:
-        """Count the slices."""
-        return self.status.size
-
-    def __getitem__(self, i: int) -> SabrFit:
-        """Return slice `i` with its smile."""
-        status = FitStatus(self.status[i])
-        smile = None
-        if status is FitStatus.CONVERGED:
-            alpha, rho, nu = self.parameters[i].tolist()
-            sabr = Sabr(alpha=alpha, beta=self.beta, rho=rho, nu=nu)
-            smile = sabr.at(float(self.forward[i]), float(self.tte[i]))
-        return SabrFit(
-            smile=smile,
-            status=status,
-            rmse=float(self.rmse[i]),
-            covariance=self.covariance[i],
-            cost=float(self.cost[i]),
-            n_points=int(self.n_points[i]),
-            n_evaluations=int(self.n_evaluations[i]),
-        )
-
-
-def fit_slices(
-    k: FloatArray,
-    w: FloatArray,
-    weight: FloatArray,
-    offsets: IntArray,
-    forward: FloatArray,
-    tte: FloatArray,
+def outcome(
+    parameters: FloatArray,
+    covariance: FloatArray,
+    status: int,
+    value: FloatArray,
+    count: IntArray,
     *,
-    beta: float = 0.5,
-) -> SabrFits:
-    """Fit Hagan's formula to ragged slices by weighted least squares, beta given.
-
-    Parameters
-    ----------
-    k, w, weight : array, shape (n_quotes,)
-        Log-moneyness, quoted total variance and weight, slice after slice. Rows that are not
-        finite, or whose variance or weight is not positive, are left out.
-    offsets : array of int, shape (n_slices + 1,)
-        Slice i holds rows offsets[i] to offsets[i + 1].
-    forward, tte : array, shape (n_slices,)
-        Forward, and years to expiry.
-
-    Raises
-    ------
-    ValueError
-        If shapes differ, `offsets` does not walk through the quotes, or beta is not in [0, 1].
-    """
-    k, w, weight = (np.ascontiguousarray(x, dtype=np.float64) for x in (k, w, weight))
-    offsets = np.ascontiguousarray(offsets, dtype=np.int64)
-    if not (k.ndim == 1 and k.shape == w.shape == weight.shape):
-        shapes = (k.shape, w.shape, weight.shape)
-        raise ValueError(f"k, w and weight need one shape (n_quotes,), was {shapes}")
-    if offsets.size < 1 or offsets[0] < 0 or offsets[-1] > k.size or (np.diff(offsets) < 0).any():
-        raise ValueError(f"offsets need to rise from 0 to at most {k.size}, was {offsets}")
-    n = offsets.size - 1
-    if not (forward.shape == tte.shape == (n,) and (forward > 0.0).all() and (tte > 0.0).all()):
-        raise ValueError(f"a fit needs {n} positive forward and tte, was {forward} and {tte}")
-    if not 0.0 <= beta <= 1.0:
-        raise ValueError(f"SABR needs 0 <= beta <= 1, was {beta}")
-    parameters, covariance = np.full((n, 3), np.nan), np.full((n, 3, 3), np.nan)
-    status, value = np.empty(n, np.int64), np.full((n, 2), np.nan)
-    count = np.zeros((n, 2), np.int64)
-    sabr_fit.fit_ragged(
-        k, w, weight, offsets, float(beta), parameters, covariance, status, value, count
-    )
-    unit = np.column_stack((forward ** (1.0 - beta), np.ones(n), np.ones(n)))
-    unit[:, ::2] /= np.sqrt(tte)[:, None]
-    return SabrFits(
-        parameters=parameters * unit,
-        beta=beta,
-        forward=forward,
-        tte=tte,
-        covariance=covariance * unit[:, :, None] * unit[:, None, :],
-        status=status,
-        rmse=value[:, 1],
-        cost=value[:, 0],
-        n_points=count[:, 0],
-        n_evaluations=count[:, 1],
+    beta: float,
+    forward: float,
+    tte: float,
+) -> SabrFit:
+    """Gather one slice's arrays as `sabr_fit.fit_slice` fills them, alpha and nu in their units."""
+    smile = None
+    if status == FitStatus.CONVERGED:
+        alpha, rho, nu = parameters.tolist()
+        sabr = Sabr(alpha=alpha, beta=beta, rho=rho, nu=nu)
+        smile = sabr.at(forward, tte)
+    return SabrFit(
+        smile=smile,
+        status=FitStatus(status),
+        covariance=covariance,
+        cost=float(value[0]),
+        rmse=float(value[1]),
+        n_points=int(count[0]),
+        n_evaluations=int(count[1]),
     )

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from volsurf_math.smiles.base import FitStatus, FloatArray
-from volsurf_math.smiles.sabr import SabrFits, hagan_vol
+from volsurf_math.smiles.sabr import hagan_vol
+from volsurf_math.smiles.sabr_slices import SabrFits
 
 CURVE_ERROR = 0.02  # standard deviation of the three transformed parameters about their curves
 
