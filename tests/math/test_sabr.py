@@ -83,8 +83,11 @@ class TestFormula:
 
     def test_impossible_rows_are_nan(self):
         sabr = Sabr(alpha=0.2, beta=1.0, rho=0.0, nu=0.5)
-        vol = sabr.implied_vol([100.0, 0.0, -1.0, np.nan, 100.0, 100.0], 100.0, [1, 1, 1, 1, 0, -1])
-        np.testing.assert_array_equal(np.isnan(vol), [False, True, True, True, True, True])
+        strike = [100.0, 0.0, -1.0, np.nan, np.inf, 100.0, 100.0, 100.0, 100.0]
+        forward = [100.0, 100.0, 100.0, 100.0, 100.0, np.inf, 0.0, 100.0, 100.0]
+        tte = [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, np.inf]
+        is_nan = np.isnan(sabr.implied_vol(strike, forward, tte))
+        np.testing.assert_array_equal(is_nan, [False, *[True] * 8])
         assert np.isnan(Sabr(alpha=0.2, beta=1.0, rho=-0.99, nu=9.0).implied_vol(90.0, 100.0, 9.0))
 
     @pytest.mark.parametrize(

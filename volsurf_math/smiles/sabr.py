@@ -43,9 +43,10 @@ def hagan_vol(
         strike, forward, tte, alpha, rho, nu
     )
     is_row = (strike > 0.0) & (forward > 0.0) & (tte > 0.0) & (alpha > 0.0) & (nu >= 0.0)
+    is_row &= np.isfinite(strike) & np.isfinite(forward) & np.isfinite(tte)
     f, t = np.where(is_row, forward, np.nan), np.where(is_row, tte, np.nan)
-    x = (strike - f) / f
-    far = np.log(np.where(is_row, strike, 1.0) / f)
+    strike = np.where(is_row, strike, np.nan)
+    x, far = (strike - f) / f, np.log(strike / f)
     k = np.where(np.abs(x) < 0.5, np.log1p(np.maximum(x, -0.75)), far)
     root = np.sqrt(t)
     out = np.empty(k.size)
