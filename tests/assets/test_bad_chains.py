@@ -69,6 +69,8 @@ def test_a_bad_chain_gives_rows_with_reasons_and_harms_nothing_else(tmp_path, na
         assert rows.height > 0
         assert rows.filter(~is_fine)["reason"].is_not_null().all(), table
     for recipe in RECIPES:
+        for day in (YESTERDAY, DAY):
+            assert isinstance(recipe.picture(lake.read(recipe.table.name, [day])), str)
         numbers = lake.read(recipe.table.name, [DAY]).drop("bid", "ask", "mid", strict=False)
         for column in numbers.select(pl.selectors.float()).iter_columns():
             values = column.drop_nulls().to_numpy()
