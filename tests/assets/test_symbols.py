@@ -7,7 +7,7 @@ import pytest
 from tests.assets.pipeline import settings_of, simulated_lake
 from volsurf_assets.graph import RECIPES
 
-DAYS = [date(2025, 8, 5), date(2025, 8, 6)]
+DAYS = [date(2025, 8, 6)]
 
 
 @pytest.fixture(scope="module")
