@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 
+from volsurf_jobs.failures import causes
 from volsurf_resources.alerting import Alert, Alerter
 from volsurf_resources.settings import Settings
 
@@ -52,15 +53,16 @@ def of_missing(day: date, symbols: Sequence[str]) -> Iterator[Alert]:
 def of_failed_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Alert:
     """Return the alert of a run that failed: the steps and the first reasons."""
     failures = instance.get_records_for_run(
-        run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE
+        run.run_id, of_type={dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
     ).records
-    reasons = [_reason_of(record.event_log_entry) for record in failures]
+    events = (record.event_log_entry.dagster_event for record in failures)
+    reasons = causes(event for event in events if event is not None)
     days = _days_of(run)
     return Alert(
         id=f"run/{run.job_name}/{days or run.run_id}/{'; '.join(reasons)[:200]}",
         severity="error",
         title=f"{run.job_name} {days} failed".replace("  ", " "),
-        detail="\n".join(reasons) or "The run failed outside of its steps.",
+        detail="\n".join(reasons) or "The run ended without telling why.",
         action=f"look at run {run.run_id} in the UI; materialise the failed sessions again",
     )
 
@@ -85,19 +87,6 @@ def of_failed_checks(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterat
                 detail=json.dumps(said, default=str),
                 action=_ALERTING_CHECKS[found.check_name],
             )
-
-
-def _reason_of(entry: dg.EventLogEntry) -> str:
-    event = entry.dagster_event
-    if event is None:
-        return entry.user_message
-    failure = event.step_failure_data
-    if failure.user_failure_data and failure.user_failure_data.description:
-        return f"{event.step_key}: {failure.user_failure_data.description}"
-    error = failure.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return f"{event.step_key}: {error.message.strip() if error else entry.user_message}"
 
 
 def _days_of(run: dg.DagsterRun) -> str:

@@ -93,8 +93,9 @@ def settle_lake(
             continue
         context.log_event(_made(lake, settled.table, settled.day, settled.written))
     if failed:
+        (first, why), *_ = failed.items()
         raise dg.Failure(
-            f"{len(failed)} partitions could not be made again",
+            f"{len(failed)} partitions could not be made again; {first}: {why}",
             metadata={"failed": dg.MetadataValue.json(failed)},
             allow_retries=False,
         )

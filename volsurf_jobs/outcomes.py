@@ -3,7 +3,7 @@
 Belongs here: values that the runner fills and the command line prints. Not here: running anything.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -29,7 +29,7 @@ class Outcome:
     day: date
     fetched: bool = False
     computed: bool = False
-    problems: dict[str, str] = field(default_factory=dict)  # by table
+    problems: dict[str, str] = field(default_factory=dict)  # by table, or job
 
     @property
     def status(self) -> str:
@@ -42,8 +42,14 @@ class Outcome:
     def reason(self) -> str:
         """Return why it failed or was skipped; empty if done."""
         if self.problems:
-            return "; ".join(f"{table}: {why}" for table, why in self.problems.items())
+            return "; ".join(f"{', '.join(names)}: {why}" for why, names in self._by_reason())
         return "" if self.status == "done" else "already in the lake"
+
+    def _by_reason(self) -> Iterator[tuple[str, list[str]]]:
+        names: dict[str, list[str]] = {}
+        for name, why in self.problems.items():
+            names.setdefault(why, []).append(name)
+        yield from names.items()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,6 @@ class Summary:
     outcomes: tuple[Outcome, ...]
     run_ids: tuple[str, ...]
     settled: int = 0  # partitions outside the request that were made again
-    published: bool = False
 
     def of(self, status: str) -> list[Outcome]:
         """Return the sessions that are done, skipped or failed."""

@@ -18,6 +18,7 @@ from volsurf_assets.market import MARKET_TABLES, SESSIONS_PER_RUN
 from volsurf_assets.settling import stale_partitions
 from volsurf_jobs.alerts import tell_of_run
 from volsurf_jobs.definitions import definitions_for, lake_of, utc_now
+from volsurf_jobs.failures import causes
 from volsurf_jobs.home import open_instance, process_tag
 from volsurf_jobs.outcomes import OnProgress, Outcome, Steps, Summary
 from volsurf_jobs.ranges import neighbours, range_tags
@@ -80,6 +81,12 @@ class Runner:
         on_progress
             Told after every partition.
 
+        Returns
+        -------
+        Summary
+            What came of each session. What fails outside of them (bars of the past, settling,
+            publishing) is a problem of the last session, under the name of the job.
+
         Raises
         ------
         KeyboardInterrupt
@@ -95,15 +102,15 @@ class Runner:
                 missing = [d for d in outcomes if force or not self.is_stored(d, wanted)]
                 steps.expect(len(missing) * (len(MARKET_TABLES) + len(recipes) * compute))
                 self._fetch(missing, wanted, outcomes, force=force)
-                self._fetch_bars(min(outcomes, default=None), bars_before, wanted)
+                self._fetch_bars(outcomes, bars_before, wanted)
             if compute and recipes:
                 self._compute(outcomes, wanted, recipes, force=force, steps=steps)
             for day, outcome in outcomes.items():
                 if not outcome.problems and not self._has_chain(day, wanted):
                     outcome.problems[RAW_OPTIONS_CHAINS.name] = "not in the lake: ingest it first"
-            settled = self.settle() if compute else 0
-            published = self.publish()
-            return Summary(tuple(outcomes.values()), tuple(self.run_ids), settled, published)
+            settled = self._settle(outcomes) if compute else 0
+            _note_failing(self._run("publish", {}, {}), [*outcomes][-1:], [], outcomes)
+            return Summary(tuple(outcomes.values()), tuple(self.run_ids), settled)
         finally:
             self._listen = lambda table, day, problem: None
 
@@ -113,7 +120,7 @@ class Runner:
         footer = self.lake.footer(RAW_OPTIONS_CHAINS.name, day)
         return everything and footer is not None and set(symbols) <= set(footer.parts)
 
-    def settle(self) -> int:
+    def _settle(self, outcomes: dict[date, Outcome]) -> int:
         """Make again what has become stale; return how many partitions that were."""
         if next(stale_partitions(RECIPES, self.lake, self.settings), None) is None:
             return 0
@@ -125,7 +132,7 @@ class Runner:
             listening(table, day, problem)
 
         listening, self._listen = self._listen, count
-        self._run("settle", {}, {})
+        _note_failing(self._run("settle", {}, {}), [*outcomes][-1:], [], outcomes)
         self._listen = listening
         return made
 
@@ -143,19 +150,24 @@ class Runner:
         days = [day for day in days if self._can_be_partition(day, outcomes)]
         config = {"symbols": list(symbols), "only_missing": not force, "retries": False}
         for chunk in neighbours(days, SESSIONS_PER_RUN):
-            self._run_range("ingest", chunk, [t.name for t in MARKET_TABLES], config)
+            tables = [table.name for table in MARKET_TABLES]
+            result = self._run_range("ingest", chunk, tables, config)
+            _note_failing(result, chunk, tables, outcomes)
             for day in chunk:
-                outcomes[day].fetched = RAW_OPTIONS_CHAINS.name not in outcomes[day].problems
+                why_not = outcomes[day].problems.keys() & {RAW_OPTIONS_CHAINS.name, "ingest"}
+                outcomes[day].fetched = not why_not
 
-    def _fetch_bars(self, first: date | None, n: int, symbols: Sequence[str]) -> None:
-        if first is None or n <= 0:
+    def _fetch_bars(self, outcomes: dict[date, Outcome], n: int, symbols: Sequence[str]) -> None:
+        if not outcomes or n <= 0:
             return
+        first = min(outcomes)
         start = max(self.settings.ingestion_start_date, last_sessions(first, n + 1)[0])
         past = [day for day in sessions(start, first) if day < first]
         missing = [day for day in past if self.lake.footer(UNDERLYING_PRICES.name, day) is None]
         config = {"symbols": list(symbols), "only_missing": True, "retries": False}
         for chunk in neighbours(missing):
-            self._run_range("ingest", chunk, [UNDERLYING_PRICES.name], config)
+            result = self._run_range("ingest", chunk, [UNDERLYING_PRICES.name], config)
+            _note_failing(result, [*outcomes][-1:], [], outcomes)
 
     def _compute(
         self, outcomes: dict[date, Outcome], symbols: Sequence[str], recipes: Sequence[Any],
@@ -174,12 +186,8 @@ class Runner:
             bad: set[date] = set()
             for chunk in neighbours(days):
                 result = self._run_range("compute", chunk, names, config)
-                failing = {day for day in chunk if set(names) & set(outcomes[day].problems)}
-                if not result.success and not failing:
-                    for day in chunk:
-                        outcomes[day].problems["compute"] = _why(result)
-                    failing = set(chunk)
-                bad |= failing if failing else set()
+                failing = _note_failing(result, chunk, names, outcomes)
+                bad |= failing
                 if not failing:
                     for day in chunk:
                         outcomes[day].computed = True
@@ -274,8 +282,14 @@ def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
     return any(e and e.cls_name == dg.DagsterExecutionInterruptedError.__name__ for e in errors)
 
 
-def _why(result: dg.ExecuteInProcessResult) -> str:
-    for event in result.all_events:
-        if event.is_failure and event.message:
-            return event.message.splitlines()[0]
-    return "the run failed"
+def _note_failing(
+    result: dg.ExecuteInProcessResult, days: Sequence[date], tables: Sequence[str],
+    outcomes: dict[date, Outcome],
+) -> set[date]:  # fmt: skip
+    """Return the sessions that failed in `tables`; a run that failed otherwise fails them all."""
+    failing = {day for day in days if set(tables) & set(outcomes[day].problems)}
+    if not result.success and not failing:
+        failing = set(days)
+        for day in failing:
+            outcomes[day].problems[result.job_def.name] = "; ".join(causes(result.all_events))
+    return failing

@@ -10,9 +10,10 @@ import polars as pl
 import pytest
 
 from volsurf_assets.graph import RECIPES, tables
+from volsurf_jobs.alerts import of_failed_run
 from volsurf_jobs.definitions import lake_of
 from volsurf_jobs.home import PROCESS_TAG, bury_dead_runs, open_instance, prepare_home
-from volsurf_jobs.outcomes import Step
+from volsurf_jobs.outcomes import Outcome, Step
 from volsurf_jobs.proving import look_ahead
 from volsurf_jobs.ranges import neighbours
 from volsurf_jobs.recomputing import differences
@@ -160,6 +161,34 @@ def test_computing_what_was_not_ingested_says_so(
     assert "ingest it first" in summary.outcomes[0].reason
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_a_source_that_cannot_be_set_up_fails_with_its_reason(
+    tmp_path: Path, instance: dg.DagsterInstance, loaded: Path, force: bool
+) -> None:
+    home = loaded if force else tmp_path
+    before = contents(home)
+    settings = settings_of(home).model_copy(update={"volsurf_source": "archive"})
+    runner = Runner(settings, instance, clock=lambda: NOW)
+    summary = runner.run_sessions(DAYS[:1], force=force, compute=False)
+    assert not summary.is_good
+    assert "ingest: ValueError: VOLSURF_SOURCE=archive needs VOLSURF_ARCHIVE" in (
+        summary.outcomes[0].reason
+    )
+    assert contents(home) == before
+    (failed,) = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
+    assert "needs VOLSURF_ARCHIVE" in of_failed_run(instance, failed).detail
+
+
+def test_a_copy_that_cannot_be_published_is_a_failure(
+    loaded: Path, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    (tmp_path / "file").write_text("")
+    settings = settings_of(loaded).model_copy(update={"duckdb_path": tmp_path / "file/x.duckdb"})
+    summary = Runner(settings, instance, clock=lambda: NOW).run_sessions(DAYS)
+    assert [outcome.status for outcome in summary.outcomes] == ["skipped", "skipped", "failed"]
+    assert "publish: published_database: FileExistsError" in summary.outcomes[-1].reason
+
+
 def test_only_the_tables_asked_for_and_their_inputs_are_made(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
@@ -196,6 +225,11 @@ def test_runs_of_killed_processes_are_buried(
 def test_an_explicit_dagster_home_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "elsewhere"))
     assert prepare_home(settings_of(tmp_path)) == tmp_path / "elsewhere"
+
+
+def test_tables_that_fail_alike_are_named_together() -> None:
+    outcome = Outcome(DAYS[0], problems={"a": "no file", "b": "late", "c": "no file"})
+    assert outcome.reason == "a, c: no file; b: late"
 
 
 def test_neighbours_have_no_session_between_them() -> None:
