@@ -136,6 +136,29 @@ class TestFit:
             fit = fit_essvi(market.k, market.w, market.weight, market.offsets)
             assert fit.cost < 1.0001 * slsqp_cost(market, fit.surface)
 
+    def test_standard_errors_cover_the_truth(self):
+        pulls = []
+        for seed in range(60):
+            market = random_market(np.random.default_rng(100 + seed), n_slices=3, n_strikes=60)
+            rng = np.random.default_rng(seed)
+            w = market.w * (1.0 + 0.005 * rng.normal(size=market.w.size))
+            fit = fit_essvi(market.k, w, market.w**-2, market.offsets)
+            for j, name in enumerate(("theta", "rho", "psi")):
+                error = getattr(fit.surface, name) - getattr(market.truth, name)
+                is_free = fit.surface.calendar_room.min() > 0.02
+                if is_free:
+                    pulls.append(error / np.sqrt(fit.covariance[:, j, j]))
+        assert len(pulls) > 60
+        assert 0.8 < np.std(pulls) < 1.2
+
+    def test_a_parameter_that_quotes_leave_open_has_no_error_bar(self):
+        k = np.concatenate((np.full(20, 1e-9), [2e-9, 3e-9], np.linspace(-0.3, 0.3, 20)))
+        w = np.where(k < 1e-8, 0.04, 0.06) * np.ones(k.size)
+        w[22:] = 0.06 * (1.0 - 0.3 * k[22:] + k[22:] ** 2)
+        fit = fit_essvi(k, w, np.ones(k.size), np.array([0, 22, 42]))
+        assert np.isinf(np.diag(fit.covariance[0])).all()
+        assert np.isfinite(fit.covariance[1]).all()
+
     def test_one_wild_quote_moves_the_robust_fit_little(self):
         market = random_market(np.random.default_rng(4))
         weight = market.weight / 0.002**2

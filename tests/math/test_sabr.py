@@ -239,3 +239,55 @@ class TestFit:
         }  # fmt: skip
         with pytest.raises(ValueError, match=rule):
             fit_slices(**(call | change))
+
+
+@pytest.mark.slow
+class TestIndependently:
+    """Random cases against other implementations, which only developers install."""
+
+    @staticmethod
+    def cases(n):
+        rng = np.random.default_rng(20261120)
+        for _ in range(n):
+            beta = float(rng.choice([0.0, 0.3, 0.5, 0.9, 1.0]))
+            forward = float(np.exp(rng.uniform(np.log(0.01), np.log(5000.0))))
+            tte = float(np.exp(rng.uniform(np.log(1e-3), np.log(5.0))))
+            vol = rng.uniform(0.05, 0.8)
+            sabr = Sabr(
+                alpha=float(vol * forward ** (1.0 - beta)),
+                beta=beta,
+                rho=float(rng.uniform(-0.995, 0.995)),
+                nu=float(rng.uniform(0.01, 1.5) / np.sqrt(tte)),
+            )
+            reach = rng.normal() * 10.0 ** rng.uniform(-9.0, 0.3)
+            yield sabr, forward, float(forward * np.exp(reach * vol * np.sqrt(tte))), tte
+
+    def test_against_mpmath(self):
+        mp = pytest.importorskip("mpmath")
+        mp.mp.dps = 50
+        for sabr, forward, strike, tte in self.cases(2_000):
+            a, b, r, n, f, x, t = (
+                mp.mpf(v) for v in (sabr.alpha, sabr.beta, sabr.rho, sabr.nu, forward, strike, tte)
+            )
+            log, u = mp.log(f / x), 1 - b
+            mid = (f * x) ** (u / 2)
+            z = n / a * mid * log
+            chi = mp.log((mp.sqrt(1 - 2 * r * z + z * z) + z - r) / (1 - r))
+            level = a / mid / (1 + (u * log) ** 2 / 24 + (u * log) ** 4 / 1920)
+            time = (u * a / mid) ** 2 / 24 + r * b * n * a / (4 * mid) + (2 - 3 * r**2) * n**2 / 24
+            exact = level * (z / chi if z else 1) * (1 + time * t)
+            vol = sabr.implied_vol(strike, forward, tte)
+            if exact > 0:
+                # the expansion in time may cancel: 1 + time t is known to rounding only
+                allowed = 1e-12 * max(1.0, float(abs(level / exact)))
+                assert abs(float(vol / exact) - 1.0) < allowed, (sabr, forward, strike, tte)
+
+    def test_against_quantlib(self):
+        ql = pytest.importorskip("QuantLib")
+        for sabr, forward, strike, tte in self.cases(2_000):
+            vol = sabr.implied_vol(strike, forward, tte)
+            other = ql.sabrVolatility(
+                strike, forward, tte, sabr.alpha, sabr.beta, sabr.nu, sabr.rho
+            )
+            if vol > 0.0 and abs(strike / forward - 1.0) > 1e-3:  # QuantLib cancels at the money
+                np.testing.assert_allclose(vol, other, rtol=1e-6)

@@ -109,12 +109,16 @@ class EssviFit:
         Which of the given slices the surface's slices are; the others had too few strikes.
     rmse : array, shape (n_fitted,)
         Weighted, in total variance.
+    covariance : array, shape (n_fitted, 3, 3)
+        Of (theta, rho, psi) of each slice, the conditions ignored: where one binds, errors are
+        smaller. Infinite where the quotes leave a parameter open, NaN without spare quotes.
     """
 
     surface: Essvi | None
     status: FitStatus
     fitted: IntArray
     rmse: FloatArray
+    covariance: FloatArray
     cost: float = float("nan")  # weighted sum of squares, robust weights
     n_iterations: int = 0
 
@@ -161,8 +165,13 @@ def fit_essvi(
         [i for i, of in enumerate(rows) if np.unique(k[of]).size >= MIN_POINTS], dtype=np.int64
     )
     if fitted.size == 0:
-        nothing = np.empty(0)
-        return EssviFit(surface=None, status=FitStatus.TOO_FEW_POINTS, fitted=fitted, rmse=nothing)
+        return EssviFit(
+            surface=None,
+            status=FitStatus.TOO_FEW_POINTS,
+            fitted=fitted,
+            rmse=np.empty(0),
+            covariance=np.empty((0, 3, 3)),
+        )
     sizes = np.cumsum([0, *(rows[i].size for i in fitted)])
     used = np.concatenate([rows[i] for i in fitted])
     return _fit_clean(k[used], w[used], weight[used], sizes, fitted, loss_scale)
@@ -180,6 +189,7 @@ def _fit_clean(
     for _ in range(MAX_REWEIGHTS if np.isfinite(loss_scale) else 1):
         cost, used, is_done = fit_surface(k, w, robust / scale, offsets, x)
         iterations += used
+        used_weight = robust
         theta, u, v = x.reshape(-1, 3).T.copy()
         surface = Essvi(theta=theta, rho=(u - v) / (u + v), psi=0.5 * (u + v))
         square = (surface.total_variance(k)[slices, np.arange(k.size)] - w) ** 2
@@ -194,6 +204,35 @@ def _fit_clean(
         status=status,
         fitted=fitted,
         rmse=np.sqrt(np.bincount(slices, weight * square) / total),
+        covariance=_covariance(surface, k, used_weight, offsets, 2.0 * cost * scale),
         cost=2.0 * cost * scale,
         n_iterations=iterations,
     )
+
+
+def _covariance(
+    surface: Essvi, k: FloatArray, weight: FloatArray, offsets: IntArray, cost: float
+) -> FloatArray:
+    """Inverse Gauss-Newton matrices of the slices, times the variance of a residual."""
+    spare = k.size - 3 * surface.theta.size
+    if spare < 1:
+        return np.full((surface.theta.size, 3, 3), np.nan)
+    columns = (surface.theta, surface.rho, surface.psi)
+    theta, rho, psi = (np.repeat(x, np.diff(offsets)) for x in columns)
+    x = psi * k
+    root = np.sqrt(x * x + 2.0 * rho * x * theta + theta * theta)
+    by = np.stack(
+        (
+            0.5 + 0.5 * (rho * x + theta) / root,
+            0.5 * x * (1.0 + theta / root),
+            0.5 * k * (rho + (x + rho * theta) / root),
+        )
+    )
+    matrix = np.add.reduceat(weight * by[:, None] * by, offsets[:-1], axis=-1).transpose(2, 0, 1)
+    diagonal = np.sqrt(np.einsum("nii->ni", matrix))
+    unit = matrix / diagonal[:, :, None] / diagonal[:, None, :]
+    is_open = np.linalg.cond(unit) > 1e12
+    unit[is_open] = np.eye(3)
+    inverse = np.linalg.inv(unit) / diagonal[:, :, None] / diagonal[:, None, :]
+    inverse[is_open] = np.inf
+    return inverse * cost / spare
