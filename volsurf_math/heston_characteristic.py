@@ -37,11 +37,11 @@ def inverse(z):
 @njit(**COMPILED)
 def _one_less_exp(z):
     """Return 1 - exp(-z) without cancellation, and exp(-z)."""
-    size, half = exp(-z.real), sin(0.5 * z.imag)
-    cosine = 1.0 - 2.0 * half * half
-    sine = sin(z.imag)
-    missing = complex(-expm1(-z.real) * cosine + 2.0 * half * half, size * sine)
-    return missing, complex(size * cosine, -size * sine)
+    size, half, sine = exp(-z.real), sin(0.5 * z.imag), sin(z.imag)
+    versine = 2.0 * half * half  # 1 - cos
+    lost = 1.0 - size if size < 0.5 else -expm1(-z.real)
+    rest = size * versine
+    return complex(lost + rest, size * sine), complex(size - rest, -size * sine)
 
 
 @njit(**COMPILED)

@@ -19,7 +19,7 @@ Levendorskii (2019), "Sinh-acceleration", International Journal of Theoretical a
 22(3).
 """
 
-from math import atan2, copysign, cos, cosh, exp, inf, nan, pi, sin, sinh, sqrt
+from math import atan2, copysign, cos, exp, inf, nan, pi, sin, sqrt
 from typing import Any, Final
 
 import numpy as np
@@ -55,7 +55,8 @@ def _nodes(p, tte, bend, scale, step, offset, cut, nearest, z, weighted):
     small, since = 0, 0.0
     for j in range(z.size):
         y = offset + j * step
-        sh, ch = sinh(y), cosh(y)
+        up = exp(y)
+        sh, ch = 0.5 * (up - 1.0 / up), 0.5 * (up + 1.0 / up)
         node = complex(scale * sh * cosine, scale * (ch - 1.0) * sine)
         weight = complex(scale * ch * cosine, scale * sh * sine) * step
         if y == 0.0:
