@@ -14,7 +14,8 @@ import polars as pl
 from volsurf_assets.each_day import SessionFailed
 from volsurf_resources.exchange_calendar import session_close
 from volsurf_resources.lake import Lake, Written
-from volsurf_resources.provenance import Provenance
+from volsurf_resources.lake_errors import BadFile
+from volsurf_resources.provenance import Footer, Provenance
 from volsurf_resources.settings import Settings
 from volsurf_resources.source import MarketSource, NoData, SourceError, TryLater
 from volsurf_tables.market import (
@@ -90,7 +91,7 @@ class Intake:
     def rates(self, day: date) -> Stored:
         """Store the curve known at a session's end; stored empty where the source has none."""
         self._refuse(day)
-        if self.only_missing and self.lake.footer(MARKET_RATES.name, day) is not None:
+        if self.only_missing and usable_footer(self.lake, MARKET_RATES.name, day) is not None:
             return Stored(None)
         try:
             curve = self.source.rates(day)
@@ -101,7 +102,7 @@ class Intake:
     def indices(self, day: date, days: Sequence[date]) -> Stored:
         """Store the index levels of a session, fetched once for all `days` of the run."""
         self._refuse(day)
-        if self.only_missing and self.lake.footer(INDEX_LEVELS.name, day) is not None:
+        if self.only_missing and usable_footer(self.lake, INDEX_LEVELS.name, day) is not None:
             return Stored(None)
         if self._indices is None:
             try:
@@ -123,7 +124,7 @@ class Intake:
     def _wanted(self, table: Table, day: date) -> list[str]:
         if not self.only_missing:
             return list(self.symbols)
-        footer = self.lake.footer(table.name, day)
+        footer = usable_footer(self.lake, table.name, day)
         stored = {} if footer is None else footer.parts
         return [symbol for symbol in self.symbols if symbol not in stored]
 
@@ -158,13 +159,17 @@ class Intake:
         if not frames:
             return None
         rows = pl.concat(frames).with_columns(ingestion_timestamp=pl.lit(self.clock()))
+        if self.lake.path(table.name, day).exists() and not usable_footer(
+            self.lake, table.name, day
+        ):
+            symbols = None  # single symbols cannot be put into a damaged file
         return self.lake.replace(
             table.name, day, rows, symbols=symbols, provenance=self._provenance()
         )
 
     def _store_nothing(self, table: Table, day: date) -> Written | None:
         """Remember that the session was asked for, and leave what is stored alone."""
-        if self.lake.footer(table.name, day) is not None:
+        if usable_footer(self.lake, table.name, day) is not None:
             return None
         empty = table.schema.to_frame()
         return self.lake.replace(table.name, day, empty, provenance=self._provenance())
@@ -176,6 +181,14 @@ class Intake:
             run_id=self.run_id,
             source=self.source.name,
         )
+
+
+def usable_footer(lake: Lake, table: str, day: date) -> Footer | None:
+    """Return what a stored file says of itself; None too if it is damaged: it is fetched again."""
+    try:
+        return lake.footer(table, day)
+    except BadFile:
+        return None
 
 
 def numbered_duplicates(chain: pl.DataFrame) -> pl.DataFrame:

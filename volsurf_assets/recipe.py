@@ -13,6 +13,7 @@ import polars as pl
 from volsurf_assets.proofs import Contents, Proofs, upstream_of
 from volsurf_assets.session import Session
 from volsurf_resources.lake import Lake, Written
+from volsurf_resources.lake_errors import BadFile
 from volsurf_resources.provenance import Provenance
 from volsurf_resources.settings import Settings
 from volsurf_tables.table import Table
@@ -89,7 +90,13 @@ class Recipe:
                 wanted = tuple(s for s in stale if wanted is None or s in wanted)
                 if not wanted:
                     return None
-        return self.make(self.session(lake, settings, day, wanted or ()), run_id)
+        try:
+            return self.make(self.session(lake, settings, day, wanted or ()), run_id)
+        except BadFile:
+            if not wanted:
+                raise
+        # Single symbols cannot be put into a damaged file; the whole partition can replace it.
+        return self.make(self.session(lake, settings, day), run_id)
 
     def _made_by(self, settings: Settings) -> str:
         return f"{self.table.version}|{self.code_version}|{settings.fingerprint}"

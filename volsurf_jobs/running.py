@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 
 from volsurf_assets.graph import RECIPES
-from volsurf_assets.intake import Clock
+from volsurf_assets.intake import Clock, usable_footer
 from volsurf_assets.market import MARKET_TABLES, SESSIONS_PER_RUN
 from volsurf_assets.settling import stale_partitions
 from volsurf_jobs.alerts import tell_of_run
@@ -116,8 +116,8 @@ class Runner:
 
     def is_stored(self, day: date, symbols: Sequence[str]) -> bool:
         """Whether all of a session's market tables are in the lake, with these symbols' chains."""
-        everything = all(self.lake.footer(table.name, day) for table in MARKET_TABLES)
-        footer = self.lake.footer(RAW_OPTIONS_CHAINS.name, day)
+        everything = all(usable_footer(self.lake, table.name, day) for table in MARKET_TABLES)
+        footer = usable_footer(self.lake, RAW_OPTIONS_CHAINS.name, day)
         return everything and footer is not None and set(symbols) <= set(footer.parts)
 
     def _settle(self, outcomes: dict[date, Outcome]) -> int:
@@ -163,7 +163,9 @@ class Runner:
         first = min(outcomes)
         start = max(self.settings.ingestion_start_date, last_sessions(first, n + 1)[0])
         past = [day for day in sessions(start, first) if day < first]
-        missing = [day for day in past if self.lake.footer(UNDERLYING_PRICES.name, day) is None]
+        missing = [
+            day for day in past if usable_footer(self.lake, UNDERLYING_PRICES.name, day) is None
+        ]
         config = {"symbols": list(symbols), "only_missing": True, "retries": False}
         for chunk in neighbours(missing):
             result = self._run_range("ingest", chunk, [UNDERLYING_PRICES.name], config)
@@ -199,11 +201,11 @@ class Runner:
         return stale is None or bool(set(stale) & set(symbols))
 
     def _has_any_chain(self, day: date, symbols: Sequence[str]) -> bool:
-        footer = self.lake.footer(RAW_OPTIONS_CHAINS.name, day)
+        footer = usable_footer(self.lake, RAW_OPTIONS_CHAINS.name, day)
         return footer is not None and bool(set(symbols) & set(footer.parts))
 
     def _has_chain(self, day: date, symbols: Sequence[str]) -> bool:
-        footer = self.lake.footer(RAW_OPTIONS_CHAINS.name, day)
+        footer = usable_footer(self.lake, RAW_OPTIONS_CHAINS.name, day)
         return footer is not None and set(symbols) <= set(footer.parts)
 
     def _can_be_partition(self, day: date, outcomes: dict[date, Outcome]) -> bool:

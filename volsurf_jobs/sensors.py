@@ -11,7 +11,7 @@ from pathlib import Path
 import dagster as dg
 
 from volsurf_assets.graph import RECIPES
-from volsurf_assets.intake import Clock
+from volsurf_assets.intake import Clock, usable_footer
 from volsurf_assets.market import MARKET_TABLES, SESSIONS_PER_RUN
 from volsurf_assets.settling import stale_partitions
 from volsurf_jobs.alerts import of_missing, tell_of_run
@@ -143,7 +143,7 @@ def missing_session(
 ) -> dg.SkipReason:
     """Tell of a missing session, once."""
     day = latest_closed_session(clock() - GRACE)
-    footer = lake.footer(RAW_OPTIONS_CHAINS.name, day)
+    footer = usable_footer(lake, RAW_OPTIONS_CHAINS.name, day)
     stored = {} if footer is None else footer.parts
     missing = [symbol for symbol in settings.volsurf_symbols if symbol not in stored]
     if day < min(lake.days(RAW_OPTIONS_CHAINS.name), default=date.max):

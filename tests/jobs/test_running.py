@@ -1,5 +1,6 @@
 """Sessions of the simulated market, through every table, in this process and on a real instance."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -177,6 +178,17 @@ def test_a_source_that_cannot_be_set_up_fails_with_its_reason(
     assert contents(home) == before
     (failed,) = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
     assert "needs VOLSURF_ARCHIVE" in of_failed_run(instance, failed).detail
+
+
+@pytest.mark.parametrize("table", ["raw_options_chains", "fitted_surfaces"])
+def test_a_damaged_file_is_made_again_by_running_its_date(
+    loaded: Path, tmp_path: Path, instance: dg.DagsterInstance, table: str
+) -> None:
+    home = shutil.copytree(loaded, tmp_path / "home")
+    lake_of(settings_of(home)).path(table, DAYS[1]).write_bytes(b"no Parquet")
+    summary = runner_of(home, instance).run_sessions([DAYS[1]], ["SPY"])
+    assert summary.is_good, summary.outcomes[0].reason
+    assert contents(home) == contents(loaded)
 
 
 def test_a_copy_that_cannot_be_published_is_a_failure(
