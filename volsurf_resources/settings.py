@@ -17,10 +17,15 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ENV_FILE = ".env"
 
-# Where things lie, who is told, and how a source is reached do not change what is computed.
+# What is asked for, where things lie, who is told, and how a source is reached do not change what
+# is computed: a second symbol does not outdate the first.
 _NOT_COMPUTING = (
     "volsurf_home",
     "volsurf_archive",
+    "volsurf_symbols",
+    "default_symbol",
+    "ingestion_start",
+    "max_fit_rmse",
     "duckdb",
     "history",
     "log",

@@ -58,6 +58,7 @@ OTHERS = {
     "log_file": ("/elsewhere/log.txt", Path("/elsewhere/log.txt")),
 }
 PLACES = ("volsurf_home", "volsurf_archive", "volsurf_archive_mapping", "duckdb", "log_", "alert")
+ASKED = ("volsurf_symbols", "default_symbol", "ingestion_start_date", "max_fit_rmse_vol_points")
 REACHED = ("smtp_", "theta_", "history_retention")
 
 
@@ -103,7 +104,7 @@ def test_the_fingerprint_hears_what_changes_numbers_and_nothing_else(name, monke
     before = Settings().fingerprint
     monkeypatch.setenv(name.upper(), OTHERS[name][0])
     heard = Settings().fingerprint != before
-    assert heard is not name.startswith((*PLACES, *REACHED))
+    assert heard is not name.startswith((*PLACES, *ASKED, *REACHED))
 
 
 def test_fingerprint_is_the_same_in_another_folder(tmp_path, monkeypatch):
