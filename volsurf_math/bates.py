@@ -28,12 +28,10 @@ from volsurf_math.heston_fit import (
     Coordinate,
     Objective,
     Problem,
-    Quoted,
     calibrate_model,
     from_free,
-    start_from_smiles,
-    usable_quotes,
 )
+from volsurf_math.heston_quotes import Quoted, start_from_smiles, usable_quotes
 
 COORDINATES: Final = (
     *heston.COORDINATES,

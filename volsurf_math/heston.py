@@ -25,11 +25,9 @@ from volsurf_math.heston_fit import (
     Coordinate,
     Objective,
     Problem,
-    Quoted,
     calibrate_model,
-    start_from_smiles,
-    usable_quotes,
 )
+from volsurf_math.heston_quotes import Quoted, start_from_smiles, usable_quotes
 
 COORDINATES: Final = (
     Coordinate.LOGARITHM,

@@ -25,6 +25,7 @@ import numpy as np
 from numba import njit
 
 COMPILED: Final[dict[str, Any]] = {"cache": True, "error_model": "numpy"}
+DIFFUSIVE = 6  # phi and its derivatives by the parameters of the variance; those of jumps follow
 
 
 @njit(**COMPILED)
@@ -81,7 +82,8 @@ def evaluate(p, tte, z, out):
     big_c = kappa * (2.0 * y * ell - q * tte)
     big_d = -0.5 * big_q * m * over_d * u
     exponent = theta * big_c + v0 * big_d
-    if intensity > 0.0:
+    size, mean, jump = complex(1.0, 0.0), 1.0, complex(0.0, 0.0)
+    if intensity > 0.0 or out.size > DIFFUSIVE:
         size = cmath.exp(a * (p[6] + 0.5 * a * p[7] * p[7]))
         mean = exp(p[6] + 0.5 * p[7] * p[7])
         jump = tte * (size - 1.0 - a * (mean - 1.0))
@@ -106,11 +108,7 @@ def evaluate(p, tte, z, out):
     out[3] = phi * (by_sigma - rho * a * by_xi)
     out[4] = phi * (-sigma * a * by_xi)
     out[5] = phi * big_d
-    if out.size > 6:
-        if intensity == 0.0:
-            size = cmath.exp(a * (p[6] + 0.5 * a * p[7] * p[7]))
-            mean = exp(p[6] + 0.5 * p[7] * p[7])
-            jump = tte * (size - 1.0 - a * (mean - 1.0))
+    if out.size > DIFFUSIVE:
         out[6] = phi * jump
         out[7] = phi * (intensity * tte * a) * (size - mean)
         out[8] = phi * (intensity * tte * p[7] * a) * (a * size - mean)

@@ -1,27 +1,25 @@
-r"""Calibration of Heston's and Bates's models: quotes, start, least squares, and how good it is.
+r"""Calibration of Heston's and Bates's models: least squares, and how good they are.
 
 Levenberg-Marquardt with the analytic gradient in coordinates without bounds of their own: the
 logarithm of what is positive, :math:`\rho/\sqrt{1 - \rho^2}`. Residuals are price differences
 over vega, which are volatilities to first order, or over the quoted price. The optimum is priced
 again on another contour: errors of a quadrature would otherwise hide in the parameters.
 
-Belongs here: what all affine models share. Not here: a model's own parameters and start.
+Belongs here: what all affine models share. Not here: a model's own parameters; the quotes and what
+is read off them before any fit (`heston_quotes`).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import Enum, IntEnum, auto
-from math import inf, sqrt
+from math import inf, isfinite, sqrt
 from typing import Generic, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from volsurf_math.affine_model import AffineModel, price_columns
-from volsurf_math.black import undiscounted_price
-from volsurf_math.broadcasting import FloatArray, float_columns, payoff_sign
-from volsurf_math.greeks import black_greeks
-from volsurf_math.implied_vol import implied_vol
+from volsurf_math.broadcasting import FloatArray
+from volsurf_math.heston_quotes import Quotes
 
 Model = TypeVar("Model", bound=AffineModel)
 Residuals = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
@@ -29,10 +27,7 @@ Residuals = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 AGREEMENT = 1e-6  # of the interleaved rules
 OTHER_CONTOUR = {"agreement": 1e-8, "scale": 0.42, "step": 0.2}
 LARGEST_DIFFERENCE = 1e-8  # between the contours, over the forward
-SMALLEST_VEGA = 0.01  # of that at the money: past three deviations, prices are what is fitted
-NEAREST = 8  # strikes of an expiry that its level and slope are read off
 MAX_EVALUATIONS = 120
-TYPICAL = (2.0, 0.04, 0.3, -0.7, 0.04)  # kappa, theta, sigma, rho, v0 of an equity index
 LONGEST_STEP = 1.0  # in free coordinates: a factor of e
 
 
@@ -44,13 +39,6 @@ class CalibrationStatus(IntEnum):
     NOT_CONVERGED = 2
     AT_BOUND = 3  # a parameter stands at its bound: the quotes do not determine it
     CONTOURS_DISAGREE = 4
-
-
-class Quoted(Enum):
-    """What quotes are: undiscounted prices, or Black's volatilities."""
-
-    PRICE = auto()
-    IMPLIED_VOL = auto()
 
 
 class Objective(Enum):
@@ -86,54 +74,6 @@ class Calibration(Generic[Model]):
     largest_difference: float = float("nan")  # between two contours, over the forward
     n_evaluations: int = 0
     is_global: bool = False  # whether differential evolution was asked
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quotes:
-    """Usable quotes, sorted by expiry, each of shape (n_quotes,)."""
-
-    columns: list[FloatArray]  # forward, strike, tte, payoff sign
-    price: FloatArray
-    vol: FloatArray
-    vega: FloatArray
-    weight: FloatArray
-
-    @property
-    def n(self) -> int:
-        """Count the quotes."""
-        return self.price.size
-
-
-def usable_quotes(
-    forward: ArrayLike,
-    strike: ArrayLike,
-    tte: ArrayLike,
-    quote: ArrayLike,
-    is_call: ArrayLike,
-    weight: ArrayLike,
-    quoted: Quoted,
-) -> Quotes:
-    """Return the rows that have a positive weight and an implied volatility."""
-    _, columns = float_columns(forward, strike, tte, payoff_sign(is_call), quote, weight)
-    f, k, t, sign, value, w = columns
-    if quoted is Quoted.PRICE:
-        price, vol = value, implied_vol(value, f, k, t, 1.0, sign > 0.0)[0]
-    else:
-        vol = np.where((value > 0.0) & (t > 0.0), value, np.nan)
-        price = undiscounted_price(f, k, vol * vol * t, sign > 0.0)
-    is_usable = np.isfinite(vol) & np.isfinite(price) & (price > 0.0) & (w > 0.0) & (w < inf)
-    rows = np.flatnonzero(is_usable)
-    rows = rows[np.argsort(t[rows], kind="stable")]
-    f, k, t, sign, price, vol, w = (x[rows] for x in (f, k, t, sign, price, vol, w))
-    vega = black_greeks(f, k, t, vol, 1.0, sign > 0.0).vega
-    least = SMALLEST_VEGA * f * np.sqrt(t / (2.0 * np.pi))
-    return Quotes(
-        columns=[f, k, t, sign],
-        price=price,
-        vol=vol,
-        vega=np.maximum(vega, least),
-        weight=w / np.mean(w) if w.size else w,
-    )
 
 
 def to_free(p: FloatArray, coordinates: tuple[Coordinate, ...]) -> FloatArray:
@@ -266,7 +206,8 @@ class Problem:
 
         def cost(q: FloatArray) -> float:
             residual, _ = self.residuals(q)
-            return float(residual @ residual)
+            total = float(residual @ residual)
+            return total if isfinite(total) else inf
 
         lower, upper = (to_free(bound, self.coordinates) for bound in (self.lower, self.upper))
         found = differential_evolution(
@@ -339,53 +280,3 @@ def _standard_errors(best: Optimum, n_quotes: int) -> FloatArray:
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         inverse = ((axes / size[:, None]) ** 2).sum(axis=0)
         return np.sqrt(inverse * best.cost / (n_quotes - n))
-
-
-def start_from_smiles(quotes: Quotes) -> FloatArray:
-    """Guess Heston's parameters from level and slope of the quoted smiles.
-
-    Mean variance to T is theta + (v0 - theta) h and the slope of implied variance at the money
-    rho sigma (1 - h) / (kappa T), with h = (1 - exp(-kappa T)) / (kappa T); kappa is the best of a
-    few, and the correlation -0.6 or 0.6.
-    """
-    if quotes.n == 0:
-        return np.array(TYPICAL)
-    forward, strike, tte, _ = quotes.columns
-    k = np.log(strike / forward)
-    expiries = np.unique(tte)
-    level, slope = np.empty(expiries.size), np.empty(expiries.size)
-    for i, t in enumerate(expiries):
-        rows = tte == t
-        near = np.argsort(np.abs(k[rows]))[:NEAREST]
-        x, variance = k[rows][near], quotes.vol[rows][near] ** 2
-        from_mean, mean = x - np.mean(x), np.mean(variance)
-        spread = float(from_mean @ from_mean)
-        slope[i] = from_mean @ variance / spread if spread > 0.0 else np.nan
-        at_money = mean - slope[i] * np.mean(x)
-        level[i] = at_money if at_money > 0.0 else mean
-    kappa, theta, v0 = _term_structure(expiries, level)
-    fade = (1.0 - _mean_reversion(kappa, expiries)) / (kappa * expiries)
-    product = float(np.nanmedian(slope / fade)) if np.isfinite(slope).any() else -0.3
-    sigma = min(max(abs(product) / 0.6, 0.2), 1.5)
-    rho = min(max(product / sigma, -0.8), 0.8)
-    return np.array([kappa, theta, sigma, rho, v0])
-
-
-def _mean_reversion(kappa: FloatArray | float, tte: FloatArray) -> FloatArray:
-    return -np.expm1(-kappa * tte) / (kappa * tte)
-
-
-def _term_structure(tte: FloatArray, variance: FloatArray) -> tuple[float, float, float]:
-    """Return the kappa, theta and v0 that fit mean variances best."""
-    mean = float(np.mean(variance))
-    if tte.size < 3:
-        return 2.0, float(variance[-1]), float(variance[0])
-    kappa = np.array([[0.5], [1.0], [2.0], [4.0], [8.0]])
-    h = _mean_reversion(kappa, tte)
-    spread = h - h.mean(axis=1, keepdims=True)
-    slope = np.sum(spread * variance, axis=1) / np.sum(spread * spread, axis=1)
-    theta = np.clip(mean - slope * h.mean(axis=1), 0.2 * mean, 5.0 * mean)
-    v0 = np.clip(theta + slope, 0.2 * mean, 5.0 * mean)
-    misfit = theta[:, None] + (v0 - theta)[:, None] * h - variance
-    best = int(np.argmin(np.sum(misfit * misfit, axis=1)))
-    return float(kappa[best, 0]), float(theta[best]), float(v0[best])

@@ -94,9 +94,8 @@ def select_strip(
     Strip or None
         None where no strike lies at or below the forward, or put or call there has no bid.
     """
-    k, *quotes = (np.asarray(v, dtype=np.float64) for v in (
-        strike, put_bid, put_ask, call_bid, call_ask
-    ))  # fmt: skip
+    columns = (strike, put_bid, put_ask, call_bid, call_ask)
+    k, *quotes = (np.asarray(column, dtype=np.float64) for column in columns)
     if not (k.ndim == 1 and all(q.shape == k.shape for q in quotes) and (np.diff(k) > 0.0).all()):
         raise ValueError(f"a strip needs rising strikes and quotes of their shape, was {k}")
     low_bid, low_ask, high_bid, high_ask = quotes

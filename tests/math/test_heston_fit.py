@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from volsurf_math.heston import DEFAULT_BOUNDS, Heston
-from volsurf_math.heston_fit import CalibrationStatus, Objective, Quoted
+from volsurf_math.heston_fit import CalibrationStatus, Objective
+from volsurf_math.heston_quotes import Quoted
 
 CUI = json.loads((Path(__file__).parents[1] / "reference" / "heston.json").read_text())["cui"]
 EXPIRIES = np.array([1 / 12, 0.25, 0.5, 1.0, 2.0])
