@@ -24,7 +24,7 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
-COMPILED: Final[dict[str, Any]] = {"cache": True, "error_model": "numpy"}
+COMPILED: Final[dict[str, Any]] = {"cache": True, "error_model": "numpy", "nogil": True}
 DIFFUSIVE = 6  # phi and its derivatives by the parameters of the variance; those of jumps follow
 
 

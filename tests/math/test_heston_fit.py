@@ -1,6 +1,7 @@
 """Calibration of Heston: recovery, noise, objectives, fallback, error bars, and bad quotes."""
 
 import json
+import os
 from dataclasses import replace
 from math import exp
 from pathlib import Path
@@ -237,3 +238,36 @@ class TestBadQuotes:
     def test_a_negative_penalty_is_refused(self):
         with pytest.raises(ValueError, match="feller_penalty needs to be >= 0, was -1"):
             Heston.calibrate(1.0, 1.0, 1.0, 0.1, True, feller_penalty=-1.0)
+
+
+@pytest.mark.skipif("VOLSURF_REAL_DATA" not in os.environ, reason="VOLSURF_REAL_DATA is not set")
+def test_a_real_session_of_the_sp500():
+    import polars as pl
+
+    quotes = pl.read_parquet(Path(os.environ["VOLSURF_REAL_DATA"]) / "spx_chains_2019.parquet")
+    day = quotes["quote_date"].min()
+    mid, spread = (pl.col("bid") + pl.col("ask")) / 2, pl.col("ask") - pl.col("bid")
+    pairs = (
+        quotes.filter(pl.col("quote_date") == day, pl.col("bid") > 0, spread > 0)
+        .with_columns(mid=mid, tte=(pl.col("expiration") - day).dt.total_days() / 365.0)
+        .filter(pl.col("tte").is_between(7 / 365, 2.1))
+        .pivot("right", index=["root", "expiration", "tte", "strike"], values="mid")
+        .drop_nulls(["C", "P"])
+    )
+    rows = []
+    for (tte,), expiry in pairs.group_by(["tte"], maintain_order=True):
+        strike, call, put = (expiry[name].to_numpy() for name in ("strike", "C", "P"))
+        if strike.size < 15:
+            continue
+        near = np.argsort(np.abs(call - put))[:10]
+        slope, level = np.polyfit(strike[near], (call - put)[near], 1)
+        forward, z = -level / slope, np.log(-strike * slope / level) / (0.15 * np.sqrt(tte))
+        price = np.where(strike > forward, call, put) / -slope
+        kept = np.flatnonzero((z > -4.0) & (z < 2.0) & (price > 0.3))[::5]
+        rows += [(forward, strike[i], tte, price[i], strike[i] > forward) for i in kept]
+    found = Heston.calibrate(*(np.array(column) for column in zip(*rows, strict=True)))
+    assert found.n_quotes > 200
+    assert found.status is CalibrationStatus.CONVERGED
+    assert found.rmse < 0.01
+    assert found.r_squared > 0.95
+    assert found.model.rho < -0.4
