@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import sparse
+from scipy.interpolate import RectBivariateSpline
+from scipy.sparse.linalg import splu
 
 from volsurf_math.affine_model import AGREEMENT, price_columns
 from volsurf_math.black import undiscounted_price
@@ -287,3 +290,56 @@ def test_random_laws_against_quantlib():
         found = law.undiscounted_price(100.0, strike, days / 365.0, True)
         # QuantLib's own error reaches some 1e-6 where mpmath confirms us
         assert found == pytest.approx(option.NPV(), abs=1e-5), (law, days, strike)
+
+
+def derivatives(x):
+    """First and second derivative on an uneven grid, three points each, zero in the end rows."""
+    left, right = np.diff(x)[:-1], np.diff(x)[1:]
+    total = left + right
+    first = np.zeros((3, x.size))
+    second = np.zeros((3, x.size))
+    inner = slice(1, -1)
+    first[:, inner] = (
+        -right / (left * total),
+        (right - left) / (left * right),
+        left / (right * total),
+    )
+    second[:, inner] = 2.0 / (left * total), -2.0 / (left * right), 2.0 / (right * total)
+    n = x.size
+    return [
+        sparse.diags([d[0, 1:], d[1], d[2, :-1]], [-1, 0, 1], shape=(n, n)) for d in (first, second)
+    ]
+
+
+def put_by_finite_differences(law, strike, tte, n_x=161, n_v=81, n_steps=80):
+    """Heston's equation for puts of forward 1 in x = ln F and v: implicit, then Crank-Nicolson."""
+    x = 0.1 * np.sinh(np.linspace(-4.2, 4.2, n_x))
+    v = 0.02 * np.sinh(np.linspace(0.0, 4.4, n_v))
+    (x1, x2), (v1, v2) = derivatives(x), derivatives(v)
+    v1 = v1.tolil()
+    v1[0, :2] = np.array([-1.0, 1.0]) / (v[1] - v[0])  # at v = 0 the drift points inwards
+    rows, level = sparse.eye(n_v), sparse.diags(v)
+    inside = sparse.diags(np.r_[0.0, np.ones(n_x - 2), 0.0])  # the ends in x keep their value
+    generator = (
+        0.5 * sparse.kron(level, inside @ (x2 - x1))
+        + law.rho * law.sigma * sparse.kron(level @ v1, inside @ x1)
+        + 0.5 * law.sigma**2 * sparse.kron(level @ v2, inside)
+        + law.kappa * sparse.kron(sparse.diags(law.theta - v) @ v1, inside)
+    ).tocsc()
+    identity = sparse.kron(rows, sparse.eye(n_x)).tocsc()
+    u = np.tile(np.maximum(strike - np.exp(x), 0.0), n_v)
+    dt = tte / n_steps
+    implicit = splu(identity - 0.5 * dt * generator)
+    for _ in range(4):  # Rannacher's start damps the kink of the payoff
+        u = implicit.solve(u)
+    for _ in range(n_steps - 2):
+        u = implicit.solve(u + 0.5 * dt * (generator @ u))
+    return float(RectBivariateSpline(v, x, u.reshape(n_v, n_x))(law.v0, 0.0)[0, 0])
+
+
+@pytest.mark.parametrize("strike", [0.8, 1.0, 1.2])
+@pytest.mark.parametrize(("tte", "sigma"), [(0.25, 0.3), (1.0, 0.3), (1.0, 0.8)])
+def test_solves_hestons_equation(strike, tte, sigma):
+    law = replace(INDEX, sigma=sigma)
+    expected = put_by_finite_differences(law, strike, tte)
+    assert law.undiscounted_price(1.0, strike, tte, False) == pytest.approx(expected, abs=1e-4)
