@@ -190,6 +190,21 @@ class TestFit:
             alone = SabrSmile.fit(K, w[rows], weight[rows], forward=forward[i], tte=tte[i])
             assert alone.smile == fits[i].smile
 
+    def test_one_wild_quote_moves_the_robust_fit_by_no_more_than_its_share(self):
+        truth = Sabr(alpha=2.0, beta=0.5, rho=-0.4, nu=0.7).at(100.0, 0.5)
+        w = truth.total_variance(K)
+        half_spread = 2e-4
+        wild = w.copy()
+        wild[12] *= 3.0
+        weight = np.full(K.size, half_spread**-2)
+        plain, robust = (
+            SabrSmile.fit(K, wild, weight, forward=100.0, tte=0.5, loss_scale=scale).smile
+            for scale in (np.inf, 1.0)
+        )
+        others = np.delete(np.arange(K.size), 12)
+        assert np.abs(robust.total_variance(K) - w)[others].max() < 2.0 * half_spread
+        assert np.abs(plain.total_variance(K) - w)[others].max() > 10.0 * half_spread
+
     @pytest.mark.parametrize("n", [0, 1, 2])
     def test_too_few_strikes(self, n):
         fit = SabrSmile.fit(K[:n], np.full(n, 0.04), np.ones(n))
@@ -230,6 +245,7 @@ class TestFit:
             ({"offsets": np.array([0, 99])}, "offsets"),
             ({"forward": np.array([-1.0])}, "positive forward"),
             ({"beta": 2.0}, "beta"),
+            ({"loss_scale": 0.0}, "loss_scale"),
         ],
     )
     def test_a_wrong_call_raises(self, change, rule):

@@ -189,14 +189,12 @@ class SabrSmile:
 
     def _by_k(self, k: FloatArray) -> FloatArray:
         """Total variance and its first two derivatives, shape (3, *k.shape)."""
-        k = np.asarray(k, dtype=np.float64)
+        shape, (k,) = float_columns(k)
         out = np.empty((3, k.size))
         to_alpha, to_nu = units(self.sabr.beta, self.forward, self.tte)
         a, n = self.sabr.alpha / to_alpha, self.sabr.nu / to_nu
-        sabr_formula.fill_total_variance(
-            np.ascontiguousarray(k.ravel()), a, self.sabr.beta, self.sabr.rho, n, out
-        )
-        return out.reshape(3, *k.shape)
+        sabr_formula.fill_total_variance(k, a, self.sabr.beta, self.sabr.rho, n, out)
+        return out.reshape(3, *shape)
 
     @classmethod
     def fit(
@@ -208,13 +206,16 @@ class SabrSmile:
         beta: float = 0.5,
         forward: float = 1.0,
         tte: float = 1.0,
+        loss_scale: float = math.inf,
     ) -> "SabrFit":
         """Fit one slice; `sabr_slices.fit_slices` does the same to many, and says more."""
-        check_fit(k, w, weight, beta)
+        check_fit(k, w, weight, beta, loss_scale)
         parameters, covariance = np.full(3, np.nan), np.full((3, 3), np.nan)
         value, count = np.full(2, np.nan), np.zeros(2, np.int64)
-        k, w, weight = (np.ascontiguousarray(x, dtype=np.float64) for x in (k, w, weight))
-        status = sabr_fit.fit_slice(k, w, weight, float(beta), parameters, covariance, value, count)
+        _, (k, w, weight) = float_columns(k, w, weight)
+        status = sabr_fit.fit_slice(
+            k, w, weight, float(beta), float(loss_scale), parameters, covariance, value, count
+        )
         to_alpha, to_nu = units(beta, forward, tte)
         unit = np.array([to_alpha, 1.0, to_nu])
         return outcome(
@@ -229,13 +230,17 @@ def units(beta: float, forward: float, tte: float) -> tuple[float, float]:
     return forward ** (1.0 - beta) / root, 1.0 / root
 
 
-def check_fit(k: FloatArray, w: FloatArray, weight: FloatArray, beta: float) -> None:
-    """Refuse quotes of unequal shapes and an impossible beta."""
+def check_fit(
+    k: FloatArray, w: FloatArray, weight: FloatArray, beta: float, loss_scale: float
+) -> None:
+    """Refuse quotes of unequal shapes, and an impossible beta or loss."""
     if not (k.ndim == 1 and k.shape == w.shape == weight.shape):
         shapes = (k.shape, w.shape, weight.shape)
         raise ValueError(f"k, w and weight need one shape (n_quotes,), was {shapes}")
     if not 0.0 <= beta <= 1.0:
         raise ValueError(f"SABR needs 0 <= beta <= 1, was {beta}")
+    if not loss_scale > 0.0:
+        raise ValueError(f"loss_scale needs to be positive, was {loss_scale}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from volsurf_math.smiles.sabr_formula import total_vol_gradient
 CONVERGED, TOO_FEW_POINTS, NOT_CONVERGED = 0, 1, 2
 MIN_POINTS = 3  # one per parameter
 MAX_EVALUATIONS = 80  # per start; a smile takes about eight
+MAX_REWEIGHTS = 15
 _NEGLIGIBLE = 1e-17  # of the sum of squares: valleys without a floor are left at 3e-9 of volatility
 _SLOW = 1e-3  # gain per step in a valley that ends at |rho| = 1: far below the standard error
 _MOST_U = 20.0  # |rho| < 0.99875
@@ -148,7 +149,39 @@ def _covariance(p, hessian, variance, covariance):
 
 
 @njit(cache=True, error_model="numpy")
-def fit_slice(k, w, weight, beta, p, covariance, value, count):
+def _best(k, h, bracket, v, o, beta, p, hessian):
+    """Optimum from the regression start, from a second start where the first ends at an edge.
+
+    Returns (cost, evaluations, has converged).
+    """
+    gradient = np.empty(3)
+    _regression_start(k, v, o, beta, p)
+    cost, evaluations, is_done = _search(k, h, bracket, v, o, beta, p, hessian, gradient)
+    if is_done and abs(p[1]) < 10.0 and p[2] > p[0] + math.log(0.05):
+        return cost, evaluations, True
+    other = np.array([math.log(v[np.argmin(np.abs(k))]), -0.3, 0.0])
+    other_hessian = np.empty(6)
+    other_cost, used, other_done = _search(
+        k, h, bracket, v, o, beta, other, other_hessian, gradient
+    )
+    if other_cost < cost:
+        cost, is_done = other_cost, other_done
+        p[:], hessian[:] = other, other_hessian
+    return cost, evaluations + used, is_done
+
+
+@njit(cache=True, error_model="numpy")
+def _reweigh(k, h, bracket, v, o, beta, p, scale, robust):
+    """Weights of the soft-L1 loss at p into `robust`: o / sqrt(1 + residual^2)."""
+    slope = np.empty(3)
+    a, n, rho = math.exp(p[0]), math.exp(p[2]), p[1] / math.sqrt(1.0 + p[1] * p[1])
+    for i in range(k.size):
+        error = total_vol_gradient(k[i], h[i], bracket[i], a, beta, rho, n, slope) - v[i]
+        robust[i] = o[i] / math.sqrt(1.0 + o[i] * error * error / scale)
+
+
+@njit(cache=True, error_model="numpy")
+def fit_slice(k, w, weight, beta, loss_scale, p, covariance, value, count):
     """Fit one slice; p gets (a, rho, n), value (cost, rmse in w), count (points, evaluations).
 
     The cost counts errors of volatility, weighted as errors of w are: dw = 2 sqrt(w) dv.
@@ -166,18 +199,15 @@ def fit_slice(k, w, weight, beta, p, covariance, value, count):
     h = np.exp(0.5 * u * k)
     square = (u * k) ** 2
     bracket = 1.0 + square * (1.0 / 24.0 + square / 1920.0)
-    hessian, gradient, free = np.empty(6), np.empty(3), np.empty(3)
-    _regression_start(k, v, o, beta, free)
-    cost, count[1], is_done = _search(k, h, bracket, v, o, beta, free, hessian, gradient)
-    if not (is_done and abs(free[1]) < 10.0 and free[2] > math.log(0.05 * math.exp(free[0]))):
-        other = np.array([math.log(v[np.argmin(np.abs(k))]), -0.3, 0.0])
-        other_hessian = np.empty(6)
-        other_cost, used, other_done = _search(
-            k, h, bracket, v, o, beta, other, other_hessian, gradient
-        )
+    hessian, gradient, free, robust = np.empty(6), np.empty(3), np.empty(3), o.copy()
+    cost, count[1], is_done = _best(k, h, bracket, v, o, beta, free, hessian)
+    for _ in range(MAX_REWEIGHTS if loss_scale < np.inf else 0):
+        before = cost
+        _reweigh(k, h, bracket, v, o, beta, free, loss_scale * loss_scale / total, robust)
+        cost, used, is_done = _search(k, h, bracket, v, robust, beta, free, hessian, gradient)
         count[1] += used
-        if other_cost < cost:
-            cost, is_done, free, hessian = other_cost, other_done, other, other_hessian
+        if abs(before - cost) <= 1e-6 * cost:
+            break
     if not (is_done and np.isfinite(cost) and np.isfinite(free).all()):
         return NOT_CONVERGED
     p[0], p[2] = math.exp(free[0]), math.exp(free[2])
@@ -194,10 +224,13 @@ def fit_slice(k, w, weight, beta, p, covariance, value, count):
 
 
 @njit(cache=True, error_model="numpy")
-def fit_ragged(k, w, weight, offsets, beta, parameters, covariance, status, value, count):
+def fit_ragged(
+    k, w, weight, offsets, beta, loss_scale, parameters, covariance, status, value, count
+):
     """Fit every slice k[offsets[i]:offsets[i + 1]]."""
     for i in range(offsets.size - 1):
         rows = slice(offsets[i], offsets[i + 1])
         status[i] = fit_slice(
-            k[rows], w[rows], weight[rows], beta, parameters[i], covariance[i], value[i], count[i]
-        )
+            k[rows], w[rows], weight[rows], beta, loss_scale,
+            parameters[i], covariance[i], value[i], count[i],
+        )  # fmt: skip

@@ -3,10 +3,12 @@
 Belongs here: the loop over ragged slices and its outcome. Not here: one smile (`sabr`).
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from volsurf_math.broadcasting import float_columns
 from volsurf_math.smiles import sabr_fit
 from volsurf_math.smiles.base import FloatArray, IntArray
 from volsurf_math.smiles.sabr import SabrFit, check_fit, outcome, units
@@ -54,6 +56,7 @@ def fit_slices(
     tte: FloatArray,
     *,
     beta: float = 0.5,
+    loss_scale: float = math.inf,
 ) -> SabrFits:
     """Fit Hagan's formula to ragged slices by weighted least squares, beta given.
 
@@ -66,14 +69,18 @@ def fit_slices(
         Slice i holds rows offsets[i] to offsets[i + 1].
     forward, tte : array, shape (n_slices,)
         Forward, and years to expiry.
+    loss_scale : float
+        Number of 1/sqrt(weight) where the soft-L1 loss leaves the parabola; plain least squares by
+        default.
 
     Raises
     ------
     ValueError
-        If shapes differ, `offsets` does not walk through the quotes, or beta is not in [0, 1].
+        If shapes differ, `offsets` does not walk through the quotes, or beta or loss_scale is
+        impossible.
     """
-    check_fit(k, w, weight, beta)
-    k, w, weight = (np.ascontiguousarray(x, dtype=np.float64) for x in (k, w, weight))
+    check_fit(k, w, weight, beta, loss_scale)
+    _, (k, w, weight) = float_columns(k, w, weight)
     offsets = np.ascontiguousarray(offsets, dtype=np.int64)
     if offsets.size < 1 or offsets[0] < 0 or offsets[-1] > k.size or (np.diff(offsets) < 0).any():
         raise ValueError(f"offsets need to rise from 0 to at most {k.size}, was {offsets}")
@@ -84,8 +91,9 @@ def fit_slices(
     status, value = np.empty(n, np.int64), np.full((n, 2), np.nan)
     count = np.zeros((n, 2), np.int64)
     sabr_fit.fit_ragged(
-        k, w, weight, offsets, float(beta), parameters, covariance, status, value, count
-    )
+        k, w, weight, offsets, float(beta), float(loss_scale),
+        parameters, covariance, status, value, count,
+    )  # fmt: skip
     pairs = [units(beta, *slice_) for slice_ in zip(forward.tolist(), tte.tolist(), strict=True)]
     unit = np.array([(to_alpha, 1.0, to_nu) for to_alpha, to_nu in pairs]).reshape(n, 3)
     return SabrFits(

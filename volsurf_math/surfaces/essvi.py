@@ -151,7 +151,7 @@ def fit_essvi(
     ValueError
         If shapes differ or `offsets` does not walk through the quotes.
     """
-    k, w, weight = (np.ascontiguousarray(x, dtype=np.float64) for x in (k, w, weight))
+    k, w, weight = (np.asarray(x, dtype=np.float64) for x in (k, w, weight))
     if not (k.ndim == 1 and k.shape == w.shape == weight.shape):
         shapes = (k.shape, w.shape, weight.shape)
         raise ValueError(f"k, w and weight need one shape (n_quotes,), was {shapes}")
@@ -231,7 +231,7 @@ def _covariance(
     matrix = np.add.reduceat(weight * by[:, None] * by, offsets[:-1], axis=-1).transpose(2, 0, 1)
     diagonal = np.sqrt(np.einsum("nii->ni", matrix))
     unit = matrix / diagonal[:, :, None] / diagonal[:, None, :]
-    is_open = np.linalg.cond(unit) > 1e12
+    is_open = np.linalg.det(unit) < 1e-12  # of a correlation matrix: 1 if nothing is correlated
     unit[is_open] = np.eye(3)
     inverse = np.linalg.inv(unit) / diagonal[:, :, None] / diagonal[:, None, :]
     inverse[is_open] = np.inf
