@@ -68,7 +68,11 @@ class Essvi:
 
     def total_variance(self, k: FloatArray) -> FloatArray:
         """Total variance, (n_slices, n_grid), at `k`, (n_grid,) or (n_slices, n_grid)."""
-        theta, rho, psi = self.theta[:, None], self.rho[:, None], self.psi[:, None]
+        return self.variance_at(np.arange(self.theta.size)[:, None], k)
+
+    def variance_at(self, slices: IntArray, k: FloatArray) -> FloatArray:
+        """Total variance of slice `slices[i]` at `k[i]`; arguments broadcast."""
+        theta, rho, psi = self.theta[slices], self.rho[slices], self.psi[slices]
         root = np.sqrt((psi * k + rho * theta) ** 2 + theta**2 * (1.0 - rho**2))
         return 0.5 * (theta + rho * psi * k + root)
 
@@ -151,40 +155,65 @@ def fit_essvi(
     ValueError
         If shapes differ or `offsets` does not walk through the quotes.
     """
+    if not loss_scale > 0.0:
+        raise ValueError(f"loss_scale needs to be positive, was {loss_scale}")
+    quotes = usable_slices(k, w, weight, offsets)
+    if quotes.fitted.size == 0:
+        return EssviFit(
+            surface=None,
+            status=FitStatus.TOO_FEW_POINTS,
+            fitted=quotes.fitted,
+            rmse=np.empty(0),
+            covariance=np.empty((0, 3, 3)),
+        )
+    return _fit_usable(quotes, loss_scale)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceQuotes:
+    """Quotes that can all take part, slice after slice, and which of the given slices they are."""
+
+    k: FloatArray
+    w: FloatArray
+    weight: FloatArray
+    offsets: IntArray
+    fitted: IntArray
+
+    @property
+    def slice_of(self) -> IntArray:
+        """Slice of each quote, shape (n_quotes,)."""
+        return np.repeat(np.arange(self.fitted.size), np.diff(self.offsets))
+
+
+def usable_slices(
+    k: FloatArray, w: FloatArray, weight: FloatArray, offsets: IntArray
+) -> SliceQuotes:
+    """Leave out what cannot take part; arguments and errors as in `fit_essvi`."""
     k, w, weight = (np.asarray(x, dtype=np.float64) for x in (k, w, weight))
     if not (k.ndim == 1 and k.shape == w.shape == weight.shape):
         shapes = (k.shape, w.shape, weight.shape)
         raise ValueError(f"k, w and weight need one shape (n_quotes,), was {shapes}")
     if offsets.size < 1 or offsets[0] < 0 or offsets[-1] > k.size or (np.diff(offsets) < 0).any():
         raise ValueError(f"offsets need to rise from 0 to at most {k.size}, was {offsets}")
-    if not loss_scale > 0.0:
-        raise ValueError(f"loss_scale needs to be positive, was {loss_scale}")
     keep = np.isfinite(k) & (w > 0.0) & np.isfinite(w) & (weight > 0.0) & np.isfinite(weight)
     rows = [np.arange(*ends)[keep[slice(*ends)]] for ends in pairwise(offsets)]
-    fitted = np.array(
-        [i for i, of in enumerate(rows) if np.unique(k[of]).size >= MIN_POINTS], dtype=np.int64
+    fitted = [i for i, of in enumerate(rows) if np.unique(k[of]).size >= MIN_POINTS]
+    used = np.concatenate([np.empty(0, np.int64), *(rows[i] for i in fitted)])
+    return SliceQuotes(
+        k=k[used],
+        w=w[used],
+        weight=weight[used],
+        offsets=np.cumsum([0, *(rows[i].size for i in fitted)]),
+        fitted=np.array(fitted, dtype=np.int64),
     )
-    if fitted.size == 0:
-        return EssviFit(
-            surface=None,
-            status=FitStatus.TOO_FEW_POINTS,
-            fitted=fitted,
-            rmse=np.empty(0),
-            covariance=np.empty((0, 3, 3)),
-        )
-    sizes = np.cumsum([0, *(rows[i].size for i in fitted)])
-    used = np.concatenate([rows[i] for i in fitted])
-    return _fit_clean(k[used], w[used], weight[used], sizes, fitted, loss_scale)
 
 
-def _fit_clean(
-    k: FloatArray, w: FloatArray, weight: FloatArray, offsets: IntArray, fitted: IntArray,
-    loss_scale: float,
-) -> EssviFit:  # fmt: skip
-    """Fit quotes that can all take part, again with robust weights until they settle."""
+def _fit_usable(quotes: SliceQuotes, loss_scale: float) -> EssviFit:
+    """Fit, again with robust weights until they settle."""
+    k, w, weight, offsets = quotes.k, quotes.w, quotes.weight, quotes.offsets
     scale = float(np.sum(weight * w * w))
-    x = np.empty(3 * fitted.size)
-    slices = np.repeat(np.arange(fitted.size), np.diff(offsets))
+    x = np.empty(3 * quotes.fitted.size)
+    slices = quotes.slice_of
     robust, iterations, before = weight, 0, np.inf
     for _ in range(MAX_REWEIGHTS if np.isfinite(loss_scale) else 1):
         cost, used, is_done = fit_surface(k, w, robust / scale, offsets, x)
@@ -192,7 +221,7 @@ def _fit_clean(
         used_weight = robust
         theta, u, v = x.reshape(-1, 3).T.copy()
         surface = Essvi(theta=theta, rho=(u - v) / (u + v), psi=0.5 * (u + v))
-        square = (surface.total_variance(k)[slices, np.arange(k.size)] - w) ** 2
+        square = (surface.variance_at(slices, k) - w) ** 2
         robust = weight / np.sqrt(1.0 + weight * square / loss_scale**2)
         if not abs(before - cost) > 1e-6 * cost:
             break
@@ -202,7 +231,7 @@ def _fit_clean(
     return EssviFit(
         surface=surface if is_done else None,
         status=status,
-        fitted=fitted,
+        fitted=quotes.fitted,
         rmse=np.sqrt(np.bincount(slices, weight * square) / total),
         covariance=_covariance(surface, k, used_weight, offsets, 2.0 * cost * scale),
         cost=2.0 * cost * scale,
