@@ -10,6 +10,7 @@ import dagster as dg
 
 from volsurf_assets.each_day import Listener, reason
 from volsurf_assets.graph import RECIPES, computed_tables
+from volsurf_assets.intake import Clock
 from volsurf_assets.market import MARKET_ASSETS
 from volsurf_assets.metadata import written_metadata
 from volsurf_assets.settling import settle
@@ -44,17 +45,21 @@ end_of_day = dg.define_asset_job(
     description="The copy of the lake that dashboards and any DuckDB client open.",
 )
 def published_database(
-    lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
+    lake: dg.ResourceParam[Lake],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult[None]:
-    """Bring the published copy up to the lake."""
+    """Bring the published copy up to the lake; drop replaced versions that are kept no longer."""
     from volsurf_resources.published import publish as bring_up
 
+    pruned = lake.prune_history(clock())
     published = bring_up(lake, settings.published_path)
     return dg.MaterializeResult(
         metadata={
             "dagster/uri": published.path.as_uri(),
             "dagster/row_count": published.rows,
             "changed": published.changed,
+            "versions_pruned": pruned,
         }
     )
 
