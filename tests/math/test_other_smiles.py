@@ -1,4 +1,4 @@
-"""Gamma-vanna-volga, polynomial and convex smiles: what defines them, recovery, hostile quotes."""
+"""Gamma-vanna-volga, polynomial and convex smiles: what defines them, recovery, limits."""
 
 import subprocess
 import sys
@@ -9,7 +9,6 @@ import pytest
 from tests.math.random_smiles import random_market
 from volsurf_math.black import undiscounted_price
 from volsurf_math.greeks import black_greeks
-from volsurf_math.smiles.base import FitStatus
 from volsurf_math.smiles.convex import ConvexSmile
 from volsurf_math.smiles.gamma_vanna_volga import GammaVannaVolga
 from volsurf_math.smiles.polynomial import PolynomialSmile
@@ -18,40 +17,6 @@ from volsurf_math.smiles.svi import RawSvi
 K = np.linspace(-0.5, 0.4, 45)
 ONES = np.ones_like(K)
 VOGT = RawSvi(a=-0.0410, b=0.1331, rho=0.3060, m=0.3586, sigma=0.4153)  # has arbitrage
-HOSTILE = [
-    np.full(K.size, 1e-6),
-    np.full(K.size, 4.0),
-    0.04 + 0.05 * K,
-    0.08 - 0.1 * K**2,
-    np.where(np.arange(K.size) == 20, 3.0, 0.04),
-    np.random.default_rng(0).uniform(1e-4, 0.3, K.size),
-]
-
-
-@pytest.mark.parametrize("model", [GammaVannaVolga, PolynomialSmile, ConvexSmile])
-@pytest.mark.parametrize("w", HOSTILE)
-def test_strange_quotes_are_data(model, w):
-    fit = model.fit(K, w, ONES)
-    assert (fit.smile is None) == (fit.status is not FitStatus.CONVERGED)
-    if fit.smile is not None:
-        assert np.isfinite(fit.smile.total_variance(K)).all()
-        assert (fit.smile.total_variance(K) > 0.0).all()
-        assert np.isfinite(fit.rmse)
-
-
-@pytest.mark.parametrize("model", [GammaVannaVolga, PolynomialSmile, ConvexSmile])
-@pytest.mark.parametrize("bad", [np.nan, np.inf, 0.0, -1.0])
-def test_impossible_variances_take_no_part(model, bad):
-    w = 0.04 - 0.05 * K + 0.06 * K**2
-    w[::5] = bad
-    rest = np.arange(K.size) % 5 > 0
-    assert model.fit(K, w, ONES).smile == model.fit(K[rest], w[rest], ONES[rest]).smile
-
-
-@pytest.mark.parametrize("model", [GammaVannaVolga, PolynomialSmile, ConvexSmile])
-def test_equal_strikes_are_one_strike(model):
-    fit = model.fit(np.full(9, 0.1), np.full(9, 0.04), np.ones(9))
-    assert fit.status is FitStatus.TOO_FEW_POINTS
 
 
 class TestGammaVannaVolga:
