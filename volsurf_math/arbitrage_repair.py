@@ -112,19 +112,21 @@ def repair_quotes(
     is_known &= np.isfinite(strike) & np.isfinite(forward) & np.isfinite(discount)
     rows = np.flatnonzero(is_known & (bid >= 0.0) & (ask >= bid) & (ask > 0.0) & np.isfinite(ask))
     unit = (discount * forward)[rows]
-    mid = 0.5 * (bid + ask)[rows]
+    mid = 0.5 * (bid[rows] + ask[rows])
     x, call = (strike / np.where(is_known, forward, np.nan))[rows], is_call[rows]
     c = mid / unit + np.where(call, 0.0, 1.0 - x)
-    half = 0.5 * (ask - bid)[rows] / unit
+    half = 0.5 * (ask[rows] - bid[rows]) / unit
     side = 2 * np.unique(group[rows], return_inverse=True)[1] + call
     chosen, chosen_of = _one_per_strike(x, half, side)
     moved, cost, n_conditions = _solve(x[chosen], c[chosen], half[chosen], side[chosen])
-    price, status = np.full(strike.shape, np.nan), np.full(strike.shape, RepairStatus.UNUSABLE)
+    price, shift = np.full((2, *strike.shape), np.nan)
+    status = np.full(strike.shape, RepairStatus.UNUSABLE)
     if moved is None:
         status[rows] = RepairStatus.NOT_SOLVED
     else:
         move = moved[chosen_of] + (c[chosen][chosen_of] - c)
         price[rows] = np.where(move != 0.0, np.maximum(mid + move * unit, 0.0), mid)
+        shift[rows] = price[rows] - mid
         status[rows] = np.select(
             [move == 0.0, np.abs(move) <= half * (1.0 + 1e-9)],
             [RepairStatus.UNCHANGED, RepairStatus.MOVED_INSIDE_SPREAD],
@@ -132,7 +134,7 @@ def repair_quotes(
         )
     return RepairedQuotes(
         price=price,
-        move=price - 0.5 * (bid + ask),
+        move=shift,
         status=status.astype(np.int64),
         cost=cost,
         n_conditions=n_conditions,

@@ -147,12 +147,15 @@ def test_the_cost_is_that_of_a_dense_programme_over_all_pairs():
         np.testing.assert_allclose(repaired.cost, best.fun, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0])
-def test_unusable_quotes_take_no_part(bad):
+@pytest.mark.parametrize(
+    ("bad_bid", "bad_ask"),
+    [(np.nan, 1.0), (1.0, np.nan), (np.inf, np.inf), (-np.inf, np.inf), (-1.0, 1.0), (2.0, 1.0)],
+)
+def test_unusable_quotes_take_no_part(bad_bid, bad_ask):
     chain, _ = random_chain(2, 1.0)
-    ask = chain.ask.copy()
-    ask[::7] = bad
-    repaired = chain.repair(ask=ask)
+    bid, ask = chain.bid.copy(), chain.ask.copy()
+    bid[::7], ask[::7] = bad_bid, bad_ask
+    repaired = chain.repair(bid=bid, ask=ask)
     assert (repaired.status[::7] == RepairStatus.UNUSABLE).all()
     assert np.isnan(repaired.price[::7]).all()
     rest = np.arange(ask.size) % 7 > 0
