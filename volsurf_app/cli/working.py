@@ -5,6 +5,8 @@ Dagster is loaded when the work starts, not before.
 """
 
 import logging
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -45,6 +47,26 @@ def runner_of(settings: Settings) -> Iterator["Runner"]:
         yield runner
 
 
+@contextmanager
+def kernels_compiled_beside() -> Iterator[None]:
+    """Compile the numerical kernels in a process beside the work, where that was never done.
+
+    The work begins with fetching, which needs no kernels; a second core compiles them meanwhile.
+    """
+    from volsurf_math.warming import is_warm
+
+    if is_warm():
+        yield
+        return
+    console.print("compiling numerical kernels, once after an installation (up to a minute)")
+    beside = subprocess.Popen([sys.executable, "-m", "volsurf_math.warming"])
+    try:
+        yield
+    finally:
+        beside.kill()
+        beside.wait()
+
+
 def carry_out(
     settings: Settings, symbol: str | None, days: Sequence[date], **options: Any
 ) -> "Summary":
@@ -53,7 +75,7 @@ def carry_out(
     `options` are those of `Runner.run_sessions`. Symbols are all configured ones if None.
     """
     symbols = (symbol,) if symbol else settings.volsurf_symbols
-    with runner_of(settings) as runner, _progress() as progress:
+    with kernels_compiled_beside(), runner_of(settings) as runner, _progress() as progress:
         task = progress.add_task("starting", total=None)
 
         def show(step: Any) -> None:
