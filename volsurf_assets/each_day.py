@@ -7,6 +7,7 @@ the good days are logged one by one before the step fails (docs: partitions and 
 import logging
 from collections.abc import Callable, Iterable
 from datetime import date
+from time import perf_counter
 
 import dagster as dg
 
@@ -48,12 +49,14 @@ def each_day(
     name = context.asset_key.to_user_string()
     days = list(context.partition_keys)
     for key in days:
-        day = date.fromisoformat(key)
+        day, began = date.fromisoformat(key), perf_counter()
         try:
             made[key] = make(day)
+            _log.info("%s of %s took %.3f s", name, key, perf_counter() - began)
             progress(name, day, None)
         except Exception as error:
-            _log.warning("%s of %s failed", name, key, exc_info=not _is_expected(error))
+            unexpected = None if _is_expected(error) else error
+            _log.warning("%s of %s failed: %s", name, key, reason(error), exc_info=unexpected)
             failed[key] = error
             progress(name, day, reason(error))
     if made and last is not None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import dagster as dg
 
 from volsurf_jobs.event_log import held_open
+from volsurf_resources.lake_errors import NoHome
 from volsurf_resources.settings import Settings
 
 PROCESS_TAG = "volsurf/process"  # host and process of a run that nobody else watches
@@ -21,13 +22,19 @@ PROCESS_TAG = "volsurf/process"  # host and process of a run that nobody else wa
 def prepare_home(settings: Settings) -> Path:
     """Make the Dagster instance's folder, with our dagster.yaml if it has none; return it.
 
-    An explicit DAGSTER_HOME wins; otherwise it is set, for this process and its children.
+    An explicit DAGSTER_HOME wins; otherwise it is set, for this process and its children. NoHome
+    if the folder cannot be written.
     """
     home = Path(os.environ.setdefault("DAGSTER_HOME", str(settings.dagster_home)))
-    home.mkdir(parents=True, exist_ok=True)
     configuration = home / "dagster.yaml"
-    if not configuration.exists():
-        configuration.write_text(files("volsurf_jobs").joinpath("dagster.yaml").read_text())
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not configuration.exists():
+            configuration.write_text(files("volsurf_jobs").joinpath("dagster.yaml").read_text())
+    except OSError as error:
+        raise NoHome(
+            f"{home} cannot be written ({error}): set VOLSURF_HOME to a folder of yours"
+        ) from error
     return home
 
 

@@ -5,6 +5,7 @@ Belongs here: the errors of the store. Not here: those of market sources. The tr
     LakeError
     |-- BadFrame        fix the code that made the frame; nothing was written
     |-- BadFile         write that date again; every other date still works
+    |-- NoHome          choose a VOLSURF_HOME that can be written
     |-- NewerVersion    upgrade volsurf; the file was written by a later release
     `-- HistoryPruned   ask for a later time, or keep history longer
 """
@@ -20,6 +21,10 @@ class BadFrame(LakeError, ValueError):
 
 class BadFile(LakeError):
     """A stored file is damaged, or was not written by the lake: names the file."""
+
+
+class NoHome(LakeError):
+    """The folder of lake, history and runs cannot be made or written."""
 
 
 class NewerVersion(LakeError):

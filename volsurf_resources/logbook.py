@@ -6,6 +6,7 @@ same file; the day is part of its name, so that no process renames a file that o
 
 import json
 import logging
+import sys
 from datetime import UTC, date, datetime, timedelta
 from io import TextIOWrapper
 from pathlib import Path
@@ -47,6 +48,7 @@ class DailyFile(logging.Handler):
         self.base = base
         self._day: date | None = None
         self._file: TextIOWrapper | None = None
+        self._has_complained = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record; a record that cannot be written must not stop the work."""
@@ -55,6 +57,10 @@ class DailyFile(logging.Handler):
             file = self._file_of(at.date())
             file.write(f"{self._line(record, at)}\n")
             file.flush()
+        except OSError as error:
+            if not self._has_complained:
+                print(f"no log is written: {error}", file=sys.stderr)
+            self._has_complained = True
         except Exception:
             self.handleError(record)
 

@@ -21,6 +21,7 @@ from volsurf_jobs.recomputing import differences
 from volsurf_jobs.replay import replay
 from volsurf_jobs.running import Runner
 from volsurf_resources.exchange_calendar import sessions
+from volsurf_resources.lake_errors import NoHome
 from volsurf_resources.settings import Settings
 from volsurf_resources.simulated import SimulatedMarket
 from volsurf_tables.market import UNDERLYING_PRICES
@@ -128,9 +129,13 @@ def test_a_replay_names_what_was_tampered_with(loaded: Path) -> None:
 
 
 def test_one_bad_day_fails_alone_and_a_rerun_completes_it(
-    tmp_path: Path, instance: dg.DagsterInstance, loaded: Path
+    tmp_path: Path,
+    instance: dg.DagsterInstance,
+    loaded: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     summary = runner_of(tmp_path, instance, fail_on=(BAD,)).run_sessions(DAYS)
+    assert f"raw_options_chains of {BAD} failed: SPY: NoData" in caplog.text
     assert [o.day for o in summary.of("failed")] == [BAD]
     assert "NoData" in summary.of("failed")[0].reason
     good = [str(day) for day in DAYS if day != BAD]
@@ -242,6 +247,15 @@ def test_an_explicit_dagster_home_wins(tmp_path: Path, monkeypatch: pytest.Monke
 def test_tables_that_fail_alike_are_named_together() -> None:
     outcome = Outcome(DAYS[0], problems={"a": "no file", "b": "late", "c": "no file"})
     assert outcome.reason == "a, c: no file; b: late"
+
+
+def test_a_home_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "file/dagster"))
+    with pytest.raises(NoHome, match=r"file/dagster cannot be written .* set VOLSURF_HOME"):
+        prepare_home(settings_of(tmp_path))
 
 
 def test_neighbours_have_no_session_between_them() -> None:

@@ -96,3 +96,11 @@ def test_processes_share_a_file_without_losing_lines(tmp_path):
     paths = daily_paths(tmp_path / "logs/volsurf.log")
     lines = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
     assert len(lines) == 600
+
+
+def test_a_log_that_cannot_be_written_is_told_once_and_stops_nothing(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    handler = DailyFile(tmp_path / "file/volsurf.log")
+    for _ in range(2):
+        handler.emit(logging.makeLogRecord({"msg": "a word", "created": 0.0}))
+    assert capsys.readouterr().err.count("no log is written") == 1

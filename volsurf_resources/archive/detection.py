@@ -13,8 +13,10 @@ from volsurf_resources.archive.loading import (
     shipped_mappings,
 )
 from volsurf_resources.archive.mapping import Mapping
-from volsurf_resources.archive.reader import data_files
+from volsurf_resources.archive.reader import data_files, header_of, parts_of
 from volsurf_resources.source import Unreadable
+
+_SHOWN = 3  # damaged files in one message
 
 
 def mapping_for(folder: Path, told: str | Path | None) -> Mapping:
@@ -28,12 +30,25 @@ def mapping_for(folder: Path, told: str | Path | None) -> Mapping:
         raise Unreadable(f"the archive folder {folder} has no .csv, .txt, .zip or .parquet file")
     fitting = [name for name in shipped_mappings() if _fits(folder, load_mapping(name))]
     if not fitting:
+        damage = "".join(f"{fault}; " for fault in _faults(folder)[:_SHOWN])
         raise Unreadable(
-            f"no shipped mapping {shipped_mappings()} fits the files in {folder}: name one, or "
-            f"describe the files in {folder / MAPPING_FILE} (see docs/archive.md)"
+            f"{damage}no shipped mapping {shipped_mappings()} fits the files in {folder}: name "
+            f"one, or describe the files in {folder / MAPPING_FILE} (see docs/archive.md)"
         )
     included = {parent for name in fitting for parent in load_mapping(name).extends}
     return merged_mapping([name for name in fitting if name not in included])
+
+
+def _faults(folder: Path) -> list[str]:
+    """What is wrong with files whatever their columns mean: cut, empty, a web page."""
+    faults = []
+    for path in data_files(folder):
+        try:
+            for part in parts_of(path):
+                header_of(part, ",")
+        except Unreadable as error:
+            faults.append(str(error))
+    return faults
 
 
 def _fits(folder: Path, mapping: Mapping) -> bool:

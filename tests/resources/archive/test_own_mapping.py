@@ -162,6 +162,18 @@ def test_files_of_no_shipped_layout_say_how_to_write_one(archive):
         archive({"x.csv": PLAIN_DATA}).chain("SPY", DAY)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("x.csv", "<html>Sign in</html>", "x.csv is a web page"),
+        ("x.zip", b"PK\x03\x04 and no more", "x.zip is cut short or is no zip"),
+    ],
+)
+def test_damaged_files_are_named_before_a_mapping_is_asked_for(archive, name, content, message):
+    with pytest.raises(Unreadable, match=rf"{message}.*no shipped mapping"):
+        archive({name: content}).chain("SPY", DAY)
+
+
 def test_every_shipped_mapping_loads_and_tells_what_it_is():
     for name in shipped_mappings():
         mapping = load_mapping(name)
