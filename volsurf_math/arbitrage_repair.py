@@ -104,7 +104,9 @@ def repair_quotes(
 
     Notes
     -----
-    Prices that already meet every condition come back as they are.
+    Prices that already meet every condition come back as they are. Where something must move,
+    every condition is asked to hold by a margin of 1e-7 half-spreads, so that it holds in any
+    arithmetic: ties among the other quotes are broken by about as much.
     """
     forward = np.broadcast_to(np.asarray(forward, dtype=np.float64), strike.shape)
     discount = np.broadcast_to(np.asarray(discount_factor, dtype=np.float64), strike.shape)
