@@ -19,7 +19,7 @@ from volsurf_jobs.sensors import SENSORS
 from volsurf_resources.lake import Lake
 from volsurf_resources.logbook import keep_log
 from volsurf_resources.settings import Settings
-from volsurf_resources.source import MarketSource
+from volsurf_resources.source import MarketSource, NotAllowed
 
 
 def utc_now() -> datetime:
@@ -58,7 +58,7 @@ def source_of(settings: Settings) -> MarketSource:
         from volsurf_resources.archive import Archive
 
         if settings.volsurf_archive is None:
-            raise ValueError("VOLSURF_SOURCE=archive needs VOLSURF_ARCHIVE: the folder of files")
+            raise NotAllowed("VOLSURF_SOURCE=archive needs VOLSURF_ARCHIVE: the folder of files")
         return Archive(settings.volsurf_archive, settings.volsurf_archive_mapping)
     from volsurf_resources.simulated import SimulatedMarket
 
@@ -72,7 +72,8 @@ def definitions_for(
     clock: Clock = utc_now,
     progress: Listener = silent,
 ) -> dg.Definitions:
-    """Return all that Dagster should load, on the lake and source of some settings."""
+    """Return all that Dagster should load, on the lake, source and log of some settings."""
+    keep_log(settings)
     definitions = dg.Definitions(
         assets=[*all_assets(), published_database],
         asset_checks=[as_asset_checks(table) for table in tables()],
@@ -95,10 +96,4 @@ def definitions_for(
     return definitions
 
 
-def _of_settings_in_force() -> dg.Definitions:
-    settings = Settings()
-    keep_log(settings)
-    return definitions_for(settings)
-
-
-defs = _of_settings_in_force()
+defs = definitions_for(Settings())

@@ -135,7 +135,10 @@ def test_one_bad_day_fails_alone_and_a_rerun_completes_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     summary = runner_of(tmp_path, instance, fail_on=(BAD,)).run_sessions(DAYS)
-    assert f"raw_options_chains of {BAD} failed: SPY: NoData" in caplog.text
+    told = f"raw_options_chains of {BAD} failed: SPY: NoData"
+    assert told in caplog.text
+    (log,) = (tmp_path / "logs").iterdir()
+    assert told in log.read_text()
     assert [o.day for o in summary.of("failed")] == [BAD]
     assert "NoData" in summary.of("failed")[0].reason
     good = [str(day) for day in DAYS if day != BAD]
@@ -177,7 +180,7 @@ def test_a_source_that_cannot_be_set_up_fails_with_its_reason(
     runner = Runner(settings, instance, clock=lambda: NOW)
     summary = runner.run_sessions(DAYS[:1], force=force, compute=False)
     assert not summary.is_good
-    assert "ingest: ValueError: VOLSURF_SOURCE=archive needs VOLSURF_ARCHIVE" in (
+    assert "NotAllowed: VOLSURF_SOURCE=archive needs VOLSURF_ARCHIVE" in (
         summary.outcomes[0].reason
     )
     assert contents(home) == before
