@@ -17,7 +17,7 @@ import math
 import numpy as np
 from numba import njit
 
-from volsurf_math.smiles.sabr_formula import total_vol_gradient
+from volsurf_math.smiles.sabr_formula import fill_gradient
 
 CONVERGED, TOO_FEW_POINTS, NOT_CONVERGED = 0, 1, 2
 MIN_POINTS = 3  # one per parameter
@@ -30,16 +30,13 @@ _LOG_N = (-12.0, 4.0)
 _LOG_A = (-20.0, 5.0)
 
 
-@njit(cache=True, error_model="numpy")
-def _normal_equations(k, h, bracket, v, o, beta, p, hessian, gradient, slope):
-    """Cost at p; Gauss-Newton Hessian (upper triangle, by rows) and gradient into the others."""
-    a, n = math.exp(p[0]), math.exp(p[2])
-    q = 1.0 / math.sqrt(1.0 + p[1] * p[1])
-    rho, by_u = p[1] * q, q * q * q
+@njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"})
+def _sums(columns, v, o, by_u, hessian, gradient):
+    """Cost, and Gauss-Newton Hessian (upper triangle, by rows) and gradient into the others."""
     cost = g0 = g1 = g2 = h00 = h01 = h02 = h11 = h12 = h22 = 0.0
-    for i in range(k.size):
-        error = total_vol_gradient(k[i], h[i], bracket[i], a, beta, rho, n, slope) - v[i]
-        s0, s1, s2 = slope[0], slope[1] * by_u, slope[2]
+    for i in range(v.size):
+        error = columns[0, i] - v[i]
+        s0, s1, s2 = columns[1, i], columns[2, i] * by_u, columns[3, i]
         e, o0, o1 = o[i] * error, o[i] * s0, o[i] * s1
         cost += e * error
         g0 += e * s0
@@ -55,6 +52,14 @@ def _normal_equations(k, h, bracket, v, o, beta, p, hessian, gradient, slope):
     hessian[0], hessian[1], hessian[2] = h00, h01, h02
     hessian[3], hessian[4], hessian[5] = h11, h12, h22
     return cost
+
+
+@njit(cache=True, error_model="numpy")
+def _normal_equations(k, h, bracket, v, o, beta, p, hessian, gradient, columns):
+    """Cost, Hessian and gradient at p; `columns`, shape (4, n), is left as `fill_gradient` does."""
+    q = 1.0 / math.sqrt(1.0 + p[1] * p[1])
+    fill_gradient(k, h, bracket, math.exp(p[0]), beta, p[1] * q, math.exp(p[2]), columns)
+    return _sums(columns, v, o, q * q * q, hessian, gradient)
 
 
 @njit(cache=True, error_model="numpy")
@@ -98,9 +103,9 @@ def _regression_start(k, v, o, beta, p):
 @njit(cache=True, error_model="numpy")
 def _search(k, h, bracket, v, o, beta, p, hessian, gradient):
     """Levenberg-Marquardt from p, which it moves: returns (cost, evaluations, has converged)."""
-    trial, slope, inverse = np.empty(3), np.empty(3), np.empty(6)
+    trial, columns, inverse = np.empty(3), np.empty((4, k.size)), np.empty(6)
     trial_hessian, trial_gradient = np.empty(6), np.empty(3)
-    cost = _normal_equations(k, h, bracket, v, o, beta, p, hessian, gradient, slope)
+    cost = _normal_equations(k, h, bracket, v, o, beta, p, hessian, gradient, columns)
     damping, evaluations, gain = 1e-3, 1, 1.0
     negligible = _NEGLIGIBLE * np.sum(o * v * v)
     while evaluations < MAX_EVALUATIONS:
@@ -117,7 +122,7 @@ def _search(k, h, bracket, v, o, beta, p, hessian, gradient):
         trial[1] = min(max(p[1] + shorten * d1, -_MOST_U), _MOST_U)
         trial[2] = min(max(p[2] + shorten * d2, _LOG_N[0]), _LOG_N[1])
         trial_cost = _normal_equations(
-            k, h, bracket, v, o, beta, trial, trial_hessian, trial_gradient, slope
+            k, h, bracket, v, o, beta, trial, trial_hessian, trial_gradient, columns
         )
         evaluations += 1
         is_still = size < 1e-10 and abs(d1) < 1e-9
@@ -171,13 +176,12 @@ def _best(k, h, bracket, v, o, beta, p, hessian):
 
 
 @njit(cache=True, error_model="numpy")
-def _reweigh(k, h, bracket, v, o, beta, p, scale, robust):
-    """Weights of the soft-L1 loss at p into `robust`: o / sqrt(1 + residual^2)."""
-    slope = np.empty(3)
-    a, n, rho = math.exp(p[0]), math.exp(p[2]), p[1] / math.sqrt(1.0 + p[1] * p[1])
-    for i in range(k.size):
-        error = total_vol_gradient(k[i], h[i], bracket[i], a, beta, rho, n, slope) - v[i]
-        robust[i] = o[i] / math.sqrt(1.0 + o[i] * error * error / scale)
+def _volatility(k, h, bracket, beta, p):
+    """Total volatilities at free parameters p."""
+    columns = np.empty((4, k.size))
+    rho = p[1] / math.sqrt(1.0 + p[1] * p[1])
+    fill_gradient(k, h, bracket, math.exp(p[0]), beta, rho, math.exp(p[2]), columns)
+    return columns[0]
 
 
 @njit(cache=True, error_model="numpy")
@@ -203,7 +207,8 @@ def fit_slice(k, w, weight, beta, loss_scale, p, covariance, value, count):
     cost, count[1], is_done = _best(k, h, bracket, v, o, beta, free, hessian)
     for _ in range(MAX_REWEIGHTS if loss_scale < np.inf else 0):
         before = cost
-        _reweigh(k, h, bracket, v, o, beta, free, loss_scale * loss_scale / total, robust)
+        square = o * (_volatility(k, h, bracket, beta, free) - v) ** 2
+        robust[:] = o / np.sqrt(1.0 + square * total / (loss_scale * loss_scale))
         cost, used, is_done = _search(k, h, bracket, v, robust, beta, free, hessian, gradient)
         count[1] += used
         if abs(before - cost) <= 1e-6 * cost:
@@ -215,11 +220,8 @@ def fit_slice(k, w, weight, beta, loss_scale, p, covariance, value, count):
     if k.size > 3:
         _covariance(free, hessian, cost / (k.size - 3), covariance)
     value[0] = cost * total
-    miss, slope = 0.0, np.empty(3)
-    for i in range(k.size):
-        s = total_vol_gradient(k[i], h[i], bracket[i], p[0], beta, p[1], p[2], slope)
-        miss += weight[i] * (s * s - w[i]) ** 2
-    value[1] = math.sqrt(miss / weight.sum())
+    miss = _volatility(k, h, bracket, beta, free) ** 2 - w
+    value[1] = math.sqrt(np.sum(weight * miss * miss) / weight.sum())
     return CONVERGED
 
 

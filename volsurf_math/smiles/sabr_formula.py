@@ -21,16 +21,20 @@ References
 """
 
 import math
+from math import sqrt
 
 import numpy as np
 from numba import njit
 
+from volsurf_math.compile_options import KERNEL
+from volsurf_math.normal import fast_log1p
+
 NEAR_MONEY = 1e-3  # of |z|: below it the series is exact to rounding, second derivatives to 1e-8
 
 
-@njit(cache=True, error_model="numpy")
-def _z_over_x_series(z, rho):
-    """(Z, Z', Z'', dZ/drho) for small z, from five Legendre terms."""
+@njit(**KERNEL)
+def _near_money(z, rho):
+    """Z, Z', Z'' and dZ/drho for small z, from five Legendre terms."""
     r2 = rho * rho
     p2, p3 = 1.5 * r2 - 0.5, (2.5 * r2 - 1.5) * rho
     p4 = (4.375 * r2 - 3.75) * r2 + 0.375
@@ -40,31 +44,33 @@ def _z_over_x_series(z, rho):
     by_rho = z * (0.5 + z * (rho + z * (1.875 * r2 - 0.375)))
     inverse = 1.0 / x
     square = inverse * inverse
-    return (
-        inverse,
-        -x1 * square,
-        (2.0 * x1 * x1 * inverse - x2) * square,
-        -by_rho * square,
-    )
+    bend = (2.0 * x1 * x1 * inverse - x2) * square
+    return inverse, -x1 * square, bend, -by_rho * square
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**KERNEL)
+def _away(z, rho):
+    """Z, Z', Z'' and dZ/drho in closed form; no number at z = 0."""
+    sign = 1.0 if z > 0.0 else -1.0
+    y, r = abs(z), sign * rho
+    rest, d = 1.0 - r, y - r
+    bar = rest * (1.0 + r)
+    s = sqrt(d * d + bar)
+    root = s + d if d > 0.0 else bar / (s - d)
+    inverse = 1.0 / fast_log1p(y * (root + rest) / ((s + 1.0) * rest))
+    ratio = y * inverse
+    slope = (1.0 - ratio / s) * inverse
+    bend = (ratio * d / (s * s * s) - 2.0 * slope / s) * inverse
+    by_rho = -ratio * inverse * (1.0 / rest - (y + s) / (s * root))
+    return ratio, sign * slope, bend, sign * by_rho
+
+
+@njit(**KERNEL)
 def z_over_x(z, rho):
     """Return Z = z / x(z), its first and second derivative in z, and its derivative in rho."""
     if abs(z) < NEAR_MONEY:
-        return _z_over_x_series(z, rho)
-    sign = 1.0 if z > 0.0 else -1.0
-    y, r = abs(z), sign * rho
-    rest = 1.0 - r
-    bar = rest * (1.0 + r)
-    s = math.sqrt((y - r) * (y - r) + bar)
-    root = s + y - r if y > r else bar / (s - y + r)
-    x = math.log1p(y * (root + rest) / ((s + 1.0) * rest))
-    ratio = y / x
-    slope = (1.0 - ratio / s) / x
-    bend = (ratio * (y - r) / (s * s * s) - 2.0 * slope / s) / x
-    by_rho = -ratio / x * (1.0 / rest - (y + s) / (s * root))
-    return ratio, sign * slope, bend, sign * by_rho
+        return _near_money(z, rho)
+    return _away(z, rho)
 
 
 @njit(cache=True, error_model="numpy")
@@ -85,24 +91,32 @@ def total_vol(k, a, beta, rho, n):
     return level * ratio * time
 
 
-@njit(cache=True, error_model="numpy")
-def total_vol_gradient(k, h, bracket, a, beta, rho, n, out):
-    """Total volatility at one k, its derivatives in (ln a, rho, ln n) into `out`.
+@njit(cache=True, error_model="numpy", fastmath={"contract"})
+def fill_gradient(k, h, bracket, a, beta, rho, n, out):
+    """Total volatility and its derivatives in (ln a, rho, ln n) into the rows of `out`, (4, n).
 
-    `h` and `bracket` = 1 + u^2k^2/24 + u^4k^4/1920 do not depend on what is fitted.
+    `h` and `bracket` = 1 + u^2k^2/24 + u^4k^4/1920 do not depend on what is fitted. Both forms of
+    Z are computed everywhere and one is chosen: without a branch the loop fills vector lanes.
     """
     u = 1.0 - beta
-    c = a / h
-    z = -n / c * k
-    ratio, slope, _, by_rho = z_over_x(z, rho)
-    in_c, in_cn = u * u * c * c / 24.0, rho * beta * n * c / 4.0
     in_n = (2.0 - 3.0 * rho * rho) * n * n / 24.0
-    time = 1.0 + in_c + in_cn + in_n
-    level = c / bracket
-    out[0] = level * ((ratio - z * slope) * time + ratio * (2.0 * in_c + in_cn))
-    out[1] = level * (by_rho * time + ratio * (beta * n * c / 4.0 - 0.25 * rho * n * n))
-    out[2] = level * (z * slope * time + ratio * (in_cn + 2.0 * in_n))
-    return level * ratio * time
+    for i in range(k.size):
+        c = a / h[i]
+        z = -n / c * k[i]
+        near, near_slope, _, near_by_rho = _near_money(z, rho)
+        far, far_slope, _, far_by_rho = _away(z, rho)
+        is_near = abs(z) < NEAR_MONEY
+        ratio = near if is_near else far
+        z_slope = z * (near_slope if is_near else far_slope)
+        by_rho = near_by_rho if is_near else far_by_rho
+        in_c, by_cn = u * u * c * c / 24.0, 0.25 * beta * n * c
+        in_cn = rho * by_cn
+        time = 1.0 + in_c + in_cn + in_n
+        level = c / bracket[i]
+        out[0, i] = level * ratio * time
+        out[1, i] = level * ((ratio - z_slope) * time + ratio * (2.0 * in_c + in_cn))
+        out[2, i] = level * (by_rho * time + ratio * (by_cn - 0.25 * rho * n * n))
+        out[3, i] = level * (z_slope * time + ratio * (in_cn + 2.0 * in_n))
 
 
 @njit(cache=True, error_model="numpy")
