@@ -5,31 +5,30 @@ the removal of early exercise (volsurf_math), or the rules of a usable quote (`q
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from volsurf_assets.dividends import DIVIDEND_HISTORY, Dividends, expected_dividends
 from volsurf_assets.pictures import sparkline
 from volsurf_assets.quality import MID, is_usable
 from volsurf_assets.session import Session
 from volsurf_assets.table_asset import table_asset
-from volsurf_resources.exchange_calendar import expiry_time, last_trading_day
+from volsurf_resources.exchange_calendar import expiry_time
 from volsurf_tables.market import MARKET_RATES, RAW_OPTIONS_CHAINS, UNDERLYING_PRICES
 from volsurf_tables.quotes import IMPLIED_FORWARDS
 
 SECONDS_PER_YEAR = 365.0 * 86_400.0
-DIVIDEND_HISTORY = 520  # sessions: two years of ex-dates, with a margin
-DIVIDEND_GROWTH = (0.8, 1.25)  # bounds of what a year may add
-DIVIDEND_UNCERTAINTY = 0.10  # standard error of an expected amount, relative
-EX_DATE_SLACK = timedelta(days=14)  # how far from its date of last year a dividend may come
-CLOSE_TO_OPEN_DAYS = 6.5 / 24.0  # a dividend leaves the price at the open of its ex-date
 MIN_PAIRS = 6  # nearest pairs that are always used
 MAX_RATE_STD_ERROR = 0.0025  # beyond it the curve knows the discount factor better
 MAX_RATE_GAP = 0.01  # so does it when quotes and curve disagree by more
 WIDTH = {"european": 2.0, "american": 0.5}  # of the band around the forward, standard deviations
+THREADS = 4  # over expiries: the kernels run without the interpreter lock
 MAX_PAIRS = {"european": 1000, "american": 24}  # removing early exercise is dear
 EXPIRY = ["symbol", "quote_date", "snapshot", "root", "expiration_date"]
 
@@ -49,69 +48,10 @@ class Curve:
         return float(np.interp(tte, self.tenors, self.rates)) if self.tenors.size else None
 
 
-@dataclass(frozen=True, slots=True)
-class Dividends:
-    """Cash dividends still to come, in years from the quote.
-
-    `std_errors` are those of the amounts, all in one direction: the growth itself may not last.
-    `is_year_known` says whether the history reaches far enough back to expect anything from it.
-    """
-
-    times: Array
-    amounts: Array
-    std_errors: Array
-    is_year_known: bool
-
-
 def curve_of(session: Session) -> Curve:
     """Return the session's zero curve."""
     rates = session.read(MARKET_RATES).sort("tenor_years").drop_nulls("zero_rate")
     return Curve(rates["tenor_years"].to_numpy(), rates["zero_rate"].to_numpy())
-
-
-def expected_dividends(history: pl.DataFrame, symbol: str, day: date) -> Dividends:
-    """Project the last year's cash dividends ahead: same weekdays, grown as they last grew.
-
-    The third Friday of March comes again as the third Friday of March, the session before if that
-    is a holiday; what is overdue is due tomorrow, until it is given up.
-
-    What will be paid is not known on `day`; this estimate uses nothing later than `day`. Growth is
-    that of the last year's sum over the year before, 1 without two years of as many payments.
-    """
-    past = history.filter((pl.col("symbol") == symbol) & (pl.col("quote_date") <= day))
-    rows = past.filter(pl.col("dividend") > 0.0)
-    paid = list(rows.select("quote_date", "dividend").iter_rows())
-    year = timedelta(weeks=52)
-    oldest = day - year - EX_DATE_SLACK
-    due = [(ex, cash) for ex, cash in paid if ex > oldest and not _paid_near(paid, _again(ex, 1))]
-    former = [cash for ex, _ in due for cash in _paid_near(paid, _again(ex, -1))]
-    growth = 1.0
-    if due and len(former) == len(due):
-        growth = float(np.clip(sum(cash for _, cash in due) / sum(former), *DIVIDEND_GROWTH))
-    coming = [
-        (max((last_trading_day(_again(ex, n)) - day).days, 1), cash * growth**n, growth**n - 1.0)
-        for n in range(1, 4)
-        for ex, cash in due
-    ]
-    days, amounts, grown = np.array(coming, dtype=np.float64).reshape(-1, 3).T.copy()
-    return Dividends(
-        times=(days - CLOSE_TO_OPEN_DAYS) / 365.0,
-        amounts=amounts,
-        std_errors=amounts * np.hypot(DIVIDEND_UNCERTAINTY, grown),
-        is_year_known=bool((past["quote_date"] <= day - year + EX_DATE_SLACK).any()),
-    )
-
-
-def _again(ex: date, years: int) -> date:
-    """Return the same weekday of the same week of the month, some years later."""
-    first = date(ex.year + years, ex.month, 1)
-    weeks = (ex.day - 1) // 7
-    return first + timedelta(days=(ex.weekday() - first.weekday()) % 7 + 7 * weeks)
-
-
-def _paid_near(paid: list[tuple[date, float]], ex: date) -> list[float]:
-    """Return the payment that stands for an expected ex-date; nothing where there was none."""
-    return [cash for other, cash in paid if abs(other - ex) <= EX_DATE_SLACK][:1]
 
 
 def with_expiry(chain: pl.DataFrame) -> pl.DataFrame:
@@ -139,10 +79,10 @@ def implied_forwards(session: Session) -> pl.DataFrame:
     for (symbol, _), own in chain.group_by("symbol", "snapshot", maintain_order=True):
         dividends = expected_dividends(history, str(symbol), session.day)
         spot = _spot(own, history, session.day)
-        estimated = [
-            _estimate(expiry, spot, curve, dividends)
-            for expiry in _expiries(own, is_usable(session.settings))
-        ]
+        estimate = partial(_estimate, spot=spot, curve=curve, dividends=dividends)
+        expiries = _expiries(own, is_usable(session.settings))
+        with ThreadPoolExecutor(THREADS) as threads:
+            estimated = list(threads.map(estimate, expiries))
         rows.extend(_fill_gaps(estimated, spot, curve))
     return pl.DataFrame(rows, schema=IMPLIED_FORWARDS.schema)
 
@@ -261,12 +201,13 @@ def _american(
     """Fit pairs net of early exercise; what the dividends might be is part of the error."""
     from volsurf_math.parity import american_forward
 
-    def fit(amounts: Array) -> Any:
-        return american_forward(*pairs.columns(), spot, tte, rate, dividends.times, amounts)
+    def fit(amounts: Array, **near: Any) -> Any:
+        return american_forward(*pairs.columns(), spot, tte, rate, dividends.times, amounts, **near)
 
     found, std_error = fit(dividends.amounts), 0.0
     if (dividends.times <= tte).any():
-        std_error = fit(dividends.amounts + dividends.std_errors).forward - found.forward
+        other = fit(dividends.amounts + dividends.std_errors, start=found.forward, iterations=1)
+        std_error = other.forward - found.forward
     std_error = float(np.hypot(found.forward_std_error, std_error))
     outcome: Row = {"method": "parity_american", "forward_std_error": std_error}
     if not dividends.is_year_known:

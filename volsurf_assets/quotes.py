@@ -9,12 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from volsurf_assets.forwards import (
-    DIVIDEND_HISTORY,
-    EXPIRY,
-    SECONDS_PER_YEAR,
-    expected_dividends,
-)
+from volsurf_assets.dividends import DIVIDEND_HISTORY, Dividends, expected_dividends
+from volsurf_assets.forwards import EXPIRY, SECONDS_PER_YEAR
 from volsurf_assets.pictures import sparkline
 from volsurf_assets.quality import (
     IS_TRADABLE,
@@ -99,7 +95,7 @@ def with_forwards(chain: pl.DataFrame, forwards: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _solve(own: pl.DataFrame, dividends: Any) -> pl.DataFrame:
+def _solve(own: pl.DataFrame, dividends: Dividends) -> pl.DataFrame:
     """Add vols and greeks to one underlying's chain."""
     from volsurf_math.greeks import black_greeks
     from volsurf_math.implied_vol import ImpliedVolStatus, implied_vol
@@ -156,7 +152,7 @@ def _solve(own: pl.DataFrame, dividends: Any) -> pl.DataFrame:
 
 def _without_exercise(
     rows: Any, mid: Array, spot: Array, strike: Array, tte: Array, rate: Array, forward: Array,
-    is_call: Array, dividends: Any,
+    is_call: Array, dividends: Dividends,
 ) -> tuple[Array, Array, Any]:  # fmt: skip
     """Early-exercise premium, vol and status of American quotes; spot is the forward if unknown."""
     from volsurf_math.american import european_equivalent

@@ -18,7 +18,7 @@ from volsurf_math.american_tree import (
     scratch_for,
 )
 from volsurf_math.black import undiscounted_price
-from volsurf_math.broadcasting import FloatArray, float_columns, payoff_sign
+from volsurf_math.broadcasting import FloatArray, float_columns, payoff_sign, share_out
 from volsurf_math.compile_options import KERNEL
 from volsurf_math.implied_vol import ImpliedVolStatus, implied_vol_row
 
@@ -240,7 +240,14 @@ def european_equivalent(
     shape, columns = float_columns(price, spot, strike, tte, rate, forward, payoff_sign(is_call))
     european, premium, vol = (np.empty(columns[0].size) for _ in range(3))
     status = np.empty(columns[0].size, dtype=np.int8)
-    _fill_european(*columns, dividends, _checked_steps(steps), european, premium, vol, status)
+    tree_steps = _checked_steps(steps)
+
+    def fill(rows: slice) -> None:
+        given = (column[rows] for column in columns)
+        out = (column[rows] for column in (european, premium, vol, status))
+        _fill_european(*given, dividends, tree_steps, *out)
+
+    share_out(fill, european.size)
     return (
         european.reshape(shape),
         premium.reshape(shape),

@@ -22,7 +22,8 @@ from tests.assets.handmade import (
     lake_of,
     years_to,
 )
-from volsurf_assets.forwards import expected_dividends, implied_forwards
+from volsurf_assets.dividends import expected_dividends
+from volsurf_assets.forwards import implied_forwards
 from volsurf_math.american import american_price
 from volsurf_resources.exchange_calendar import previous_session
 from volsurf_tables.market import MARKET_RATES
