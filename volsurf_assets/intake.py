@@ -28,6 +28,7 @@ from volsurf_tables.table import Table
 
 Clock = Callable[[], datetime]
 CODE_VERSION = "1"
+SIMULATED = "simulated"  # a source whose prices must never stand beside real ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,19 @@ class Intake:
             raise SessionFailed(f"INGESTION_START_DATE is {start}: {day} is not ingested")
         if self.clock() < session_close(day):
             raise SessionFailed(f"session {day} has not closed: it does at {session_close(day)}")
+        stored = self._stored_source()
+        if stored and (stored == SIMULATED) != (self.source.name == SIMULATED):
+            raise SessionFailed(
+                f"this lake holds data of the source {stored}, which do not mix with those of "
+                f"{self.source.name}: set VOLSURF_HOME to another folder"
+            )
+
+    def _stored_source(self) -> str:
+        """Return where the newest bars come from; empty if there are none, or nobody knows."""
+        for day in self.lake.days(UNDERLYING_PRICES.name)[-1:]:
+            if footer := usable_footer(self.lake, UNDERLYING_PRICES.name, day):
+                return footer.provenance.source
+        return ""
 
     def _wanted(self, table: Table, day: date) -> list[str]:
         if not self.only_missing:

@@ -167,6 +167,24 @@ def test_sessions_before_the_first_wanted_are_refused(tmp_path: Path) -> None:
         an_intake(tmp_path, Shelf()).chains(date(2019, 12, 31))
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "is_refused"),
+    [("simulated", "theta", True), ("archive", "simulated", True), ("archive", "theta", False)],
+)
+def test_simulated_and_real_prices_never_stand_in_one_lake(
+    tmp_path: Path, first: str, then: str, is_refused: bool
+) -> None:
+    an_intake(tmp_path, Shelf(name=first)).underlying(DAYS[0], DAYS)
+    later = an_intake(tmp_path, Shelf(name=then))
+    before = later.lake.days("raw_options_chains")
+    if is_refused:
+        with pytest.raises(SessionFailed, match=f"data of the source {first}.*VOLSURF_HOME"):
+            later.chains(DAYS[1])
+        assert later.lake.days("raw_options_chains") == before
+    else:
+        assert later.chains(DAYS[1]).fetched == ("SPY", "QQQ")
+
+
 def test_an_unchanged_answer_writes_nothing(tmp_path: Path) -> None:
     an_intake(tmp_path, Shelf()).chains(DAYS[0])
     later = an_intake(tmp_path, Shelf(), clock=lambda: NOW.replace(hour=13))
