@@ -16,6 +16,9 @@ from volsurf_math.broadcasting import FloatArray
 __all__ = ["Fit", "FitStatus", "FloatArray", "IntArray", "Smile"]
 
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+LEAST_VARIANCE, MOST_VARIANCE = 1e-16, 1e6  # total; nothing outside was ever quoted
+LEAST_WEIGHT, MOST_WEIGHT = 1e-60, 1e60  # beyond, sums of squares leave the numbers
 
 
 class FitStatus(IntEnum):
@@ -47,3 +50,9 @@ class Fit:
     smile: Smile | None
     status: FitStatus
     rmse: float = float("nan")  # weighted, in total variance
+
+
+def usable_quotes(k: FloatArray, w: FloatArray, weight: FloatArray) -> BoolArray:
+    """Whether a row can take part in a fit: a finite strike, a possible variance and weight."""
+    is_possible = (w >= LEAST_VARIANCE) & (w <= MOST_VARIANCE)
+    return np.isfinite(k) & is_possible & (weight >= LEAST_WEIGHT) & (weight <= MOST_WEIGHT)

@@ -13,6 +13,7 @@ milliseconds. It needs cvxpy, which is imported when a smile is fitted.
 Belongs here: the curve and its fit.
 """
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ import numpy as np
 
 from volsurf_math.black import undiscounted_price
 from volsurf_math.implied_vol import implied_vol
-from volsurf_math.smiles.base import Fit, FitStatus, FloatArray
+from volsurf_math.smiles.base import Fit, FitStatus, FloatArray, usable_quotes
 
 MIN_POINTS = 5
 ROUGHNESS = 1e-8  # price of second differences of masses, against relative squared errors
@@ -31,7 +32,7 @@ _PAD = 4.0  # standard deviations beyond the quotes
 _WIDE = (1.0, 2.0)  # of the largest quoted variance: kernels that carry the far wings
 _LEAST_WIDE = 1e-7
 _LEAST_PRICE = 1e-250
-_LEAST_QUOTE = 1e-12  # of the forward: below it a price is no quote
+_LEAST_QUOTE = 1e-12  # of the forward: below it neither a price nor its slope says anything
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +91,10 @@ class ConvexSmile:
             With weight = 1/half-spread^2: cost of errors within the spread, of what they cost in
             least squares; 0 asks for the smoothest curve between bid and ask.
         """
-        keep = np.isfinite(k) & (w > 0.0) & np.isfinite(w) & (weight > 0.0) & np.isfinite(weight)
+        keep = usable_quotes(k, w, weight)
         k, w, weight = k[keep], w[keep], weight[keep]
         is_priced = undiscounted_price(1.0, np.exp(k), w, k >= 0.0) > _LEAST_QUOTE
+        is_priced &= _price_slope(k, w) > _LEAST_QUOTE
         k, w, weight = k[is_priced], w[is_priced], weight[is_priced]
         if np.unique(k).size < MIN_POINTS:
             return Fit(smile=None, status=FitStatus.TOO_FEW_POINTS)
@@ -107,7 +109,16 @@ class ConvexSmile:
         )
         error = smile.total_variance(k) - w
         rmse = float(np.sqrt(np.sum(weight * error**2) / np.sum(weight)))
+        if not np.isfinite(rmse):
+            return Fit(smile=None, status=FitStatus.NOT_CONVERGED)
         return Fit(smile=smile, status=FitStatus.CONVERGED, rmse=rmse)
+
+
+def _price_slope(k: FloatArray, w: FloatArray) -> FloatArray:
+    """Derivative of the price over the forward in total variance."""
+    root = np.sqrt(w)
+    d1 = -k / root + 0.5 * root
+    return np.exp(-0.5 * d1 * d1) / (2.0 * np.sqrt(2.0 * np.pi) * root)
 
 
 def _kernel_prices(k: FloatArray, log_mean: FloatArray, variance: FloatArray) -> FloatArray:
@@ -141,11 +152,8 @@ def _quadratic_programme(
 ) -> FloatArray | None:  # fmt: skip
     """Masses of the kernels; None if the solver fails."""
     cp = _cvxpy()
-    root_w = np.sqrt(w)
-    d1 = -k / root_w + 0.5 * root_w
-    by_w = np.exp(-0.5 * d1 * d1) / np.sqrt(2.0 * np.pi) / (2.0 * root_w)  # dB/dw, forward 1
     quoted = undiscounted_price(1.0, np.exp(k), w, k >= 0.0)
-    scale = np.sqrt(weight) / by_w
+    scale = np.sqrt(weight) / _price_slope(k, w)
     relative = cp.Variable(prior.size, nonneg=True)  # masses over their prior: all of order one
     design = scale[:, None] * _kernel_prices(k, log_mean, variance) * prior
     error = design @ relative - scale * quoted
@@ -161,10 +169,12 @@ def _quadratic_programme(
         cp.multiply(prior[n:], relative[n:]) >= _LEAST_WIDE,
     ]
     problem = cp.Problem(cp.Minimize(cost / total + roughness * wiggle), conditions)
-    try:
-        problem.solve(solver=cp.CLARABEL)
-    except cp.SolverError:
-        return None
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Solution may be inaccurate")  # the status says so too
+        try:
+            problem.solve(solver=cp.CLARABEL)
+        except cp.SolverError:
+            return None
     if problem.status != cp.OPTIMAL:
         return None
     mass = prior * np.maximum(relative.value, 0.0)

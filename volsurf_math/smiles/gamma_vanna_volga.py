@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from volsurf_math.smiles.base import Fit, FitStatus, FloatArray
+from volsurf_math.smiles.base import Fit, FitStatus, FloatArray, usable_quotes
 
 MIN_POINTS = 3  # one per parameter
 
@@ -54,7 +54,7 @@ class GammaVannaVolga:
         """Fit to quoted total variances `w` at `k`, all of shape (n_quotes,)."""
         from scipy.optimize import least_squares
 
-        keep = np.isfinite(k) & (w > 0.0) & np.isfinite(w) & (weight > 0.0) & np.isfinite(weight)
+        keep = usable_quotes(k, w, weight)
         k, w, weight = k[keep], w[keep], weight[keep]
         if np.unique(k).size < MIN_POINTS:
             return Fit(smile=None, status=FitStatus.TOO_FEW_POINTS)

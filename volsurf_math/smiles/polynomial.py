@@ -6,12 +6,13 @@ other model has to beat. Nothing keeps arbitrage out.
 Belongs here: the parameter set and its fit, a linear regression.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.polynomial import polynomial
 
-from volsurf_math.smiles.base import Fit, FitStatus, FloatArray
+from volsurf_math.smiles.base import Fit, FitStatus, FloatArray, usable_quotes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +34,15 @@ class PolynomialSmile:
 
         NOT_CONVERGED means that the polynomial is not positive between the quotes.
         """
-        keep = np.isfinite(k) & (w > 0.0) & np.isfinite(w) & (weight > 0.0) & np.isfinite(weight)
+        keep = usable_quotes(k, w, weight)
         k, w, weight = k[keep], w[keep], weight[keep]
         if np.unique(k).size < degree + 1:
             return Fit(smile=None, status=FitStatus.TOO_FEW_POINTS)
         s = np.sqrt(w)
-        root = 2.0 * s * np.sqrt(weight / weight.max())  # of the weight of s, as dw = 2 s ds
-        found = polynomial.polyfit(k, s, degree, w=root)
+        root = 2.0 * s * np.sqrt(weight)  # of the weight of s, as dw = 2 s ds
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", np.exceptions.RankWarning)  # strikes all but equal
+            found = polynomial.polyfit(k, s, degree, w=root)
         smile = cls(coefficients=tuple(found.tolist()), k_min=float(k.min()), k_max=float(k.max()))
         between = np.linspace(smile.k_min, smile.k_max, 201)
         if not (polynomial.polyval(between, found) > 0.0).all():

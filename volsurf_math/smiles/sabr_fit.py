@@ -17,6 +17,12 @@ import math
 import numpy as np
 from numba import njit
 
+from volsurf_math.smiles.base import (
+    LEAST_VARIANCE,
+    LEAST_WEIGHT,
+    MOST_VARIANCE,
+    MOST_WEIGHT,
+)
 from volsurf_math.smiles.sabr_formula import fill_gradient
 
 CONVERGED, TOO_FEW_POINTS, NOT_CONVERGED = 0, 1, 2
@@ -190,7 +196,8 @@ def fit_slice(k, w, weight, beta, loss_scale, p, covariance, value, count):
 
     The cost counts errors of volatility, weighted as errors of w are: dw = 2 sqrt(w) dv.
     """
-    keep = np.isfinite(k) & (w > 0.0) & np.isfinite(w) & (weight > 0.0) & np.isfinite(weight)
+    is_possible = (w >= LEAST_VARIANCE) & (w <= MOST_VARIANCE)
+    keep = np.isfinite(k) & is_possible & (weight >= LEAST_WEIGHT) & (weight <= MOST_WEIGHT)
     k, w, weight = k[keep], w[keep], weight[keep]
     count[0] = k.size
     if np.unique(k).size < MIN_POINTS:

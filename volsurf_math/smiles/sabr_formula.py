@@ -21,7 +21,6 @@ References
 """
 
 import math
-from math import sqrt
 
 import numpy as np
 from numba import njit
@@ -55,7 +54,7 @@ def _away(z, rho):
     y, r = abs(z), sign * rho
     rest, d = 1.0 - r, y - r
     bar = rest * (1.0 + r)
-    s = sqrt(d * d + bar)
+    s = math.sqrt(d * d + bar)
     root = s + d if d > 0.0 else bar / (s - d)
     inverse = 1.0 / fast_log1p(y * (root + rest) / ((s + 1.0) * rest))
     ratio = y * inverse

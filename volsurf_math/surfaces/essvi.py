@@ -25,11 +25,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from volsurf_math.smiles.base import FitStatus, FloatArray, IntArray
+from volsurf_math.smiles.base import FitStatus, FloatArray, IntArray, usable_quotes
 from volsurf_math.surfaces.essvi_fit import fit_surface
 
 MIN_POINTS = 3  # distinct strikes of a slice, one per parameter
 MAX_REWEIGHTS = 12
+_ROUNDING = 1e-13
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,8 @@ class Essvi:
     @property
     def is_arbitrage_free(self) -> bool:
         """Whether the sufficient conditions hold; False proves nothing."""
-        return bool((self.butterfly_room >= 0.0).all() and (self.calendar_room >= 0.0).all())
+        least = np.min([*self.butterfly_room, *self.calendar_room])
+        return bool(least >= -_ROUNDING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +197,7 @@ def usable_slices(
         raise ValueError(f"k, w and weight need one shape (n_quotes,), was {shapes}")
     if offsets.size < 1 or offsets[0] < 0 or offsets[-1] > k.size or (np.diff(offsets) < 0).any():
         raise ValueError(f"offsets need to rise from 0 to at most {k.size}, was {offsets}")
-    keep = np.isfinite(k) & (w > 0.0) & np.isfinite(w) & (weight > 0.0) & np.isfinite(weight)
+    keep = usable_quotes(k, w, weight)
     rows = [np.arange(*ends)[keep[slice(*ends)]] for ends in pairwise(offsets)]
     fitted = [i for i, of in enumerate(rows) if np.unique(k[of]).size >= MIN_POINTS]
     used = np.concatenate([np.empty(0, np.int64), *(rows[i] for i in fitted)])

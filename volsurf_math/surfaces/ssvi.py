@@ -23,6 +23,7 @@ import numpy as np
 from volsurf_math.smiles.base import FitStatus, FloatArray, IntArray
 from volsurf_math.surfaces.essvi import Essvi, SliceQuotes, usable_slices
 
+_LEAST_STEP = 1e-6  # of theta, relative to the quoted ones
 _START = np.array([-0.5, 0.5, 0.5])  # of the free variables behind rho, eta, gamma
 
 
@@ -98,7 +99,7 @@ def _surface(x: FloatArray, level: FloatArray) -> Essvi:
     rho, eta, gamma = _law(x)
     before = np.concatenate(([0.0], level[:-1]))
     scale = np.maximum(level - before, 1e-3 * level) / math.log1p(math.exp(-1.0))
-    theta = np.cumsum(scale * np.logaddexp(0.0, x[3:]))
+    theta = np.cumsum(scale * (np.logaddexp(0.0, x[3:]) + _LEAST_STEP))
     return Essvi.from_power_law(theta, rho=rho, eta=eta, gamma=gamma)
 
 
