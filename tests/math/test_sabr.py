@@ -123,6 +123,13 @@ class TestValidity:
         assert low < 100.0 * np.exp(-0.6)
         assert high > 100.0 * np.exp(0.6)
 
+    def test_absurd_models_answer_too(self):
+        everywhere = Sabr(alpha=5.0, beta=0.2, rho=0.9, nu=0.1).at(0.1, 0.4)  # 3,000 %
+        low, high = everywhere.sound_range()
+        assert 0.0 <= low <= 0.1 <= high
+        nowhere = Sabr(alpha=0.2, beta=1.0, rho=-0.99, nu=9.0).at(100.0, 9.0)  # no volatility
+        np.testing.assert_array_equal(nowhere.sound_range(), [100.0, 100.0])
+
 
 class TestFit:
     @pytest.mark.parametrize("beta", [0.0, 0.5, 1.0])

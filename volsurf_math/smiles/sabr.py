@@ -22,7 +22,7 @@ from volsurf_math.smiles import sabr_fit, sabr_formula
 from volsurf_math.smiles.base import Fit, FitStatus, FloatArray, IntArray
 
 _REACH = np.sinh(np.linspace(0.0, 4.0, 241)) / math.sinh(4.0)  # where negative density is sought
-_REACH_SDS = 15.0
+_REACH_SDS, _MOST_REACH = 15.0, 10.0
 
 
 def hagan_vol(
@@ -163,10 +163,12 @@ class SabrSmile:
     def sound_range(self) -> tuple[float, float]:
         """Return the strikes around the forward between which the density is not negative.
 
-        0 and infinity where none is found within 15 standard deviations of the forward's
-        volatility. Outside, price with `sabr_density`.
+        0 and infinity where none is found within 15 standard deviations at the forward's
+        volatility, or a factor of e^10; the forward twice where there is none even there. Outside,
+        price with `sabr_density`.
         """
-        reach = _REACH_SDS * math.sqrt(float(self.total_variance(np.zeros(1))[0]))
+        level = float(self.total_variance(np.zeros(1))[0])
+        reach = min(_REACH_SDS * math.sqrt(level), _MOST_REACH)
         low, high = (self._first_negative(sign * reach) for sign in (-1.0, 1.0))
         return self.forward * math.exp(low), self.forward * math.exp(high)
 
