@@ -23,6 +23,7 @@ GOALS = {
     "Dagster per session in a range": 0.3,
 }
 SPY_DAYS = [date(2026, 7, 28), date(2026, 7, 29), date(2026, 7, 30), date(2026, 7, 31)]
+SPY_FIRST, SPY_LAST = date(2026, 7, 22), date(2026, 8, 12)
 SPX_FIRST, SPX_SESSIONS = date(2019, 4, 25), 40
 
 
@@ -39,6 +40,8 @@ def main() -> None:
         days = [str(day) for day in SPY_DAYS[1:]]
         whole = [volsurf("eod", "--date", d, "--symbol", "SPY", env=spy)[0] for d in days]
         report("SPY session, whole `volsurf eod` process", whole)
+        words = ("--start", str(SPY_FIRST), "--end", str(SPY_LAST), "--history", "0")
+        volsurf("backfill", "SPY", *words, env=spy)
         compute, share = in_process(spy)
         report("SPY session, compute of all tables", compute)
         report("Dagster per session in a range", share)
@@ -93,7 +96,11 @@ def volsurf(*words: str, env: dict[str, str] | None = None) -> tuple[float, floa
 
 
 def in_process(env: dict[str, str]) -> tuple[list[float], list[float]]:
-    """Seconds per session of the recipes alone, and what a Dagster run over the range adds."""
+    """Seconds per session of the recipes alone, and what each further session of a run adds.
+
+    The second is the slope between a run over four sessions and one over all: what a range costs
+    per session, less the recipes themselves.
+    """
     os.environ |= env
     from volsurf_app.cli.working import runner_of
     from volsurf_resources.settings import Settings
@@ -103,19 +110,26 @@ def in_process(env: dict[str, str]) -> tuple[list[float], list[float]]:
     with runner_of(settings) as runner:
         from volsurf_assets.graph import RECIPES
 
-        for _ in range(3):
+        every = runner.lake.days("raw_options_chains")
+
+        def recipes(days: list[date]) -> float:
             started = time.perf_counter()
-            for day in SPY_DAYS:
+            for day in days:
                 begun = time.perf_counter()
                 for recipe in RECIPES:
                     recipe.make(recipe.session(runner.lake, settings, day, ("SPY",)))
                 alone.append(time.perf_counter() - begun)
-            direct = time.perf_counter() - started
+            return time.perf_counter() - started
+
+        def run(days: list[date]) -> float:
             started = time.perf_counter()
-            runner.run_sessions(SPY_DAYS, ["SPY"], ingest=False, force=True)
-            run = time.perf_counter() - started
-            share.append((run - direct) / len(SPY_DAYS))
-    return alone[len(SPY_DAYS) :], share
+            runner.run_sessions(days, ["SPY"], ingest=False, force=True)
+            return time.perf_counter() - started
+
+        for _ in range(3):
+            few, many = (run(days) - recipes(days) for days in (every[:4], every))
+            share.append((many - few) / (len(every) - 4))
+    return alone[len(every) :], share
 
 
 def spx_backfill(env: dict[str, str]) -> tuple[float, float]:

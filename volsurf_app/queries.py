@@ -4,6 +4,7 @@ Belongs here: every look at stored tables that the app takes. Nothing is written
 computed that a table holds. Not here: how an answer is printed or drawn.
 """
 
+import json
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -186,3 +187,40 @@ def api_calls(log: Path) -> pl.DataFrame:
     return counted.agg(
         calls=pl.len(), rows=pl.col("rows").sum(), median_ms=pl.col("ms").median()
     ).sort("day", "status")
+
+
+def last_run(log: Path) -> tuple[str, str] | None:
+    """Return when the last run ended and what came of it, as the log tells; None if it does not."""
+    for path in reversed(daily_paths(log)):
+        for line in reversed(path.read_text().splitlines()):
+            if '"volsurf.runs"' in line:
+                told = json.loads(line)
+                return told["time"][:19].replace("T", " "), told["message"]
+    return None
+
+
+def vendor_differences(lake: Lake, symbol: str, day: date) -> pl.DataFrame:
+    """Return how far our vols and deltas are from the vendor's, expiry by expiry.
+
+    Liquid out-of-the-money quotes that both have solved: median difference (ours minus the
+    vendor's) and median distance, vols in vol points.
+    """
+    identity = ["quote_date", "snapshot", "contract_id"]
+    theirs = lake.read("raw_options_chains", [day], symbols=[symbol])
+    ours = lake.read("option_quotes", [day], symbols=[symbol])
+    both = ours.filter("is_liquid", "is_out_of_the_money", pl.col("iv_mid") > 0.0).join(
+        theirs.filter(pl.col("vendor_iv") > 0.0).select(*identity, "vendor_iv", "vendor_delta"),
+        on=identity,
+    )
+    vol = 100.0 * (pl.col("iv_mid") - pl.col("vendor_iv"))
+    delta = pl.col("delta") - pl.col("vendor_delta")
+    return (
+        both.group_by("root", "expiration_date")
+        .agg(
+            quotes=pl.len(),
+            vol_difference=vol.median(),
+            vol_distance=vol.abs().median(),
+            delta_distance=delta.abs().median(),
+        )
+        .sort("expiration_date", "root")
+    )

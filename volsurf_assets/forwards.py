@@ -210,6 +210,7 @@ def _american(
         std_error = other.forward - found.forward
     std_error = float(np.hypot(found.forward_std_error, std_error))
     outcome: Row = {"method": "parity_american", "forward_std_error": std_error}
+    outcome["discount_factor_std_error"] = None  # the curve states none
     if not dividends.is_year_known:
         outcome |= {"status": "fallback", "reason": "less than a year of dividends known"}
     return found, outcome
@@ -224,6 +225,7 @@ def _european(pairs: Pairs, expiry: Expiry, rate: float | None) -> tuple[Any, Ro
     if rate is not None and not _is_credible(fit, expiry.tte, rate):
         fit = fit_forward(*pairs.columns(), discount_factor=float(np.exp(-rate * expiry.tte)))
         outcome["reason"] = "discount factor from the curve"
+        outcome["discount_factor_std_error"] = None
     if expiry.style == "american":
         outcome |= {"status": "fallback", "reason": "no curve or no spot: early exercise ignored"}
     return fit, outcome

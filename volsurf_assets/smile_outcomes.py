@@ -55,7 +55,7 @@ def with_outcome(
         .when(too_few & ~is_corrupt)
         .then(pl.format("{} strikes to fit, needs {}", "num_points", least))
         .when(too_few).then(pl.format("{} % of rows unusable", share))
-        .otherwise(pl.format("no convergence: {}", "fit_status")),
+        .otherwise(pl.format("no convergence: {}", "diagnosis")),
         atm_method=pl.when(is_fitted).then(pl.lit("model"))
         .when(pl.col("atm_of_quotes").is_not_null()).then(pl.lit("quotes")),
         atm_vol=pl.coalesce("atm_vol", "atm_of_quotes"),

@@ -33,6 +33,7 @@ def shapes(fits: Any, tte: Array, forward_error: Array) -> pl.DataFrame:
     apart = np.nan_to_num(forward_error) / np.sqrt(np.where(tte > 0.0, tte, np.nan))
     atm_error = np.hypot(shape.atm_vol_std_error, 0.5 / DENSITY_ATM * apart)
     skew_error = np.hypot(shape.skew_25delta_std_error, 0.5 / DENSITY_25_DELTA * apart)
+    diagnostics = (fits.status, fits.n_evaluations, fits.start, fits.n_points)
     columns = dict(zip(PARAMETERS, fits.parameters.T, strict=True)) | {
         "atm_vol": shape.atm_vol,
         "atm_vol_std_error": atm_error,
@@ -46,6 +47,13 @@ def shapes(fits: Any, tte: Array, forward_error: Array) -> pl.DataFrame:
     return pl.DataFrame({name: _nullable(values) for name, values in columns.items()}).with_columns(
         num_points=pl.Series(fits.n_points, dtype=pl.Int32),
         fit_status=pl.Series([FitStatus(s).name.lower() for s in fits.status.tolist()]),
+        diagnosis=pl.Series(
+            [
+                f"{FitStatus(fit[0]).name.lower()} after {fit[1]} evaluations from start {fit[2]}, "
+                f"{fit[3]} quotes"
+                for fit in zip(*diagnostics, strict=True)
+            ]
+        ),
         butterfly_arbitrage_violations=pl.Series(
             [_negative_densities(row) for row in fits.parameters], dtype=pl.Int32
         ),

@@ -3,6 +3,7 @@
 Belongs here: values that the runner fills and the command line prints. Not here: running anything.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -63,6 +64,18 @@ class Summary:
     def of(self, status: str) -> list[Outcome]:
         """Return the sessions that are done, skipped or failed."""
         return [outcome for outcome in self.outcomes if outcome.status == status]
+
+    def __str__(self) -> str:
+        """Say in a line how many sessions came to what, and the first reason of a failure."""
+        counts = {status: len(self.of(status)) for status in ("done", "skipped", "failed")}
+        told = ", ".join(f"{n} {status}" for status, n in counts.items() if n) or "nothing to do"
+        failed = self.of("failed")
+        return told + (f"; {failed[0].day}: {failed[0].reason}" if failed else "")
+
+    @property
+    def level(self) -> int:
+        """How the log should take it."""
+        return logging.INFO if self.is_good else logging.WARNING
 
     @property
     def is_good(self) -> bool:

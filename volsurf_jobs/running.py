@@ -5,6 +5,7 @@ of it. Not here: what a run does (the assets), nor how it is printed (volsurf_ap
 ordinary Dagster runs, with their partitions, so that the UI shows them.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -27,6 +28,7 @@ from volsurf_resources.settings import Settings
 from volsurf_resources.source import MarketSource
 from volsurf_tables.market import RAW_OPTIONS_CHAINS, UNDERLYING_PRICES
 
+_log = logging.getLogger("volsurf.runs")
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -110,7 +112,9 @@ class Runner:
                     outcome.problems[RAW_OPTIONS_CHAINS.name] = "not in the lake: ingest it first"
             settled = self._settle(outcomes) if compute else 0
             _note_failing(self._run("publish", {}, {}), [*outcomes][-1:], [], outcomes)
-            return Summary(tuple(outcomes.values()), tuple(self.run_ids), settled)
+            summary = Summary(tuple(outcomes.values()), tuple(self.run_ids), settled)
+            _log.log(summary.level, "%s: %s", ", ".join(wanted), summary)
+            return summary
         finally:
             self._listen = lambda table, day, problem: None
 
@@ -163,9 +167,7 @@ class Runner:
         first = min(outcomes)
         start = max(self.settings.ingestion_start_date, last_sessions(first, n + 1)[0])
         past = [day for day in sessions(start, first) if day < first]
-        missing = [
-            day for day in past if usable_footer(self.lake, UNDERLYING_PRICES.name, day) is None
-        ]
+        missing = [day for day in past if not self._was_asked(day, symbols)]
         config = {"symbols": list(symbols), "only_missing": True, "retries": False}
         for chunk in neighbours(missing):
             result = self._run_range("ingest", chunk, [UNDERLYING_PRICES.name], config)
@@ -207,6 +209,11 @@ class Runner:
     def _has_chain(self, day: date, symbols: Sequence[str]) -> bool:
         footer = usable_footer(self.lake, RAW_OPTIONS_CHAINS.name, day)
         return footer is not None and set(symbols) <= set(footer.parts)
+
+    def _was_asked(self, day: date, symbols: Sequence[str]) -> bool:
+        """Whether bars of a session were fetched; a date stored empty was asked for in vain."""
+        footer = usable_footer(self.lake, UNDERLYING_PRICES.name, day)
+        return footer is not None and (not footer.parts or set(symbols) <= set(footer.parts))
 
     def _can_be_partition(self, day: date, outcomes: dict[date, Outcome]) -> bool:
         if not is_session(day):

@@ -6,6 +6,7 @@ old machine code. The cache therefore lies in a folder named by a digest of all 
 """
 
 import hashlib
+import shutil
 from pathlib import Path
 
 from numba import config
@@ -17,6 +18,9 @@ def _keep_kernels_by_source() -> None:
     digest = hashlib.blake2b("".join(stamps).encode(), digest_size=8).hexdigest()
     cache = room / "__pycache__" / f"kernels-{digest}"
     try:
+        if not cache.exists():  # the sources are new: machine code of older ones is of no use
+            for old in cache.parent.glob("kernels-*"):
+                shutil.rmtree(old, ignore_errors=True)
         cache.mkdir(parents=True, exist_ok=True)
     except OSError:  # an installation that is not ours to write: numba finds a place of its own
         return

@@ -22,7 +22,8 @@ MODEL_TYPE = word("model_type", "Model of the smile: SVI.")
 FITTED_SURFACES = Table(
     name="fitted_surfaces",
     group="surfaces",
-    meaning="One smile per expiry: raw SVI parameters, shape, errors, arbitrage tests, outcome.",
+    meaning="One smile per expiry: raw SVI parameters, shape, errors, arbitrage tests, outcome. A "
+    "carried smile stands as it was fitted, with the time, forward and errors of parameters_date.",
     key=names((*EXPIRY, MODEL_TYPE)),
     columns=(
         *EXPIRY,

@@ -160,7 +160,35 @@ SELECT {_SESSION_END.format("terms")}, model_type, symbol, CAST(NULL AS DATE),
 FROM main.term_structure_params AS terms WHERE atm_term_a IS NOT NULL""",
 )
 
-VIEWS = (RAW_OPTIONS_CHAINS, MARKET_PRICES, OPTION_QUOTES, MODEL_PARAMETERS)
+VRP_EX_POST = View(
+    name="vrp_ex_post",
+    meaning="Implied volatility minus what was then realised, once the 21 sessions have passed.",
+    columns=(
+        SYMBOL,
+        QUOTE_DATE,
+        number("implied_vol_30d", "decimal", "ATM implied vol at 30 calendar days."),
+        number("realized_vol_next_21d", "decimal", "Realised over the 21 sessions that followed."),
+        number("ex_post_vrp_30d", "decimal", "Implied minus realised afterwards."),
+        Column(
+            name="known_on",
+            dtype=QUOTE_DATE.dtype,
+            unit=QUOTE_DATE.unit,
+            meaning="Session at whose end it could be known.",
+        ),
+    ),
+    reads=("vrp_metrics", "realized_volatility"),
+    query="""
+SELECT symbol, quote_date, implied_vol_30d, realised.rv_21d AS realized_vol_next_21d,
+    implied_vol_30d - realised.rv_21d AS ex_post_vrp_30d, realised.known_on
+FROM main.vrp_metrics
+JOIN (SELECT symbol, snapshot, rv_21d, quote_date AS known_on,
+        lag(quote_date, 21) OVER (PARTITION BY symbol, snapshot ORDER BY quote_date) AS quote_date
+    FROM main.realized_volatility) AS realised USING (symbol, snapshot, quote_date)
+WHERE rv_21d IS NOT NULL AND implied_vol_30d IS NOT NULL
+    AND realised.known_on - quote_date <= 35  -- else sessions in between were not computed""",
+)
+
+VIEWS = (RAW_OPTIONS_CHAINS, MARKET_PRICES, OPTION_QUOTES, MODEL_PARAMETERS, VRP_EX_POST)
 
 
 def create_views(tables: frozenset[str]) -> list[str]:

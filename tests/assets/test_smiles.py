@@ -325,7 +325,9 @@ def test_a_fit_that_does_not_converge_is_carried_or_failed(tmp_path):
     make(lake, short, days[1:], TABLES)
     (row,) = lake.read("fitted_surfaces", days[1:]).iter_rows(named=True)
     assert (row["status"], row["parameters_date"]) == ("carried", days[0])
-    assert row["reason"] == "no convergence: not_converged"
+    assert row["reason"] == (
+        "no convergence: not_converged after 7 evaluations from start 0, 42 quotes"
+    )
     make(lake, short, days[:1], TABLES)
     (row,) = lake.read("fitted_surfaces", days[:1]).iter_rows(named=True)
     assert row["status"] == "failed"

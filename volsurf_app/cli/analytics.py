@@ -66,6 +66,14 @@ _HISTORY: Shown = {
     "status": ("status", None),
     "reason": ("reason", None),
 }
+_VENDOR: Shown = {
+    "root": ("root", None),
+    "expiration_date": ("expiry", None),
+    "quotes": ("quotes", None),
+    "vol_difference": ("vol points", points),
+    "vol_distance": ("distance", points),
+    "delta_distance": ("delta distance", number),
+}
 SURFACES = ("fitted_surfaces", "surface_points", "term_structure_params", "surface_changes")
 
 
@@ -130,6 +138,21 @@ def vrp(symbol: Symbol = None, date: Day = TODAY, force: Force = False) -> None:
     if rows.is_empty() or rows["vrp_30d"][0] is None:
         console.print("the premium of 30 days could not be computed")
         raise typer.Exit(1)
+
+
+@analyze.command()
+def vendor(symbol: Symbol = None, date: Day = TODAY) -> None:
+    """Show how far our vols and deltas are from the vendor's, where the vendor gives them."""
+    from volsurf_app import queries
+
+    settings = Settings()
+    day = session_of(date)
+    lake, asked = stored_symbol(symbol, settings)
+    found = queries.vendor_differences(lake, asked, day)
+    if found.is_empty():
+        console.print(f"no liquid quote of {asked} on {day} has a vol of the vendor's beside ours")
+        raise typer.Exit(1)
+    show_frame(f"{asked} {day}: ours minus the vendor's, medians", found, _VENDOR)
 
 
 def stored_symbol(text: str | None, settings: Settings) -> tuple["Lake", str]:

@@ -39,7 +39,7 @@ def status(
         str | None, typer.Option(help="Last day, or today. [default: last stored]")
     ] = None,
 ) -> None:
-    """Show what is stored: coverage by table and month, gaps, last writes, calls to the vendor."""
+    """Show what is stored: coverage, gaps, the last run, last writes, calls to the vendor."""
     from volsurf_app import queries
 
     settings = Settings()
@@ -55,6 +55,8 @@ def status(
         latest = session_of(TODAY)
         told = "stored" if known[1] == latest else "not stored"
         console.print(f"\nlatest closed session: {latest}, {told}")
+    if (run := queries.last_run(settings.log_path)) is not None:
+        console.print(f"last run: {run[0]} UTC, {run[1]}", markup=False)
     writes = queries.last_writes(lake)
     if not writes.is_empty():
         show_frame("newest date of each table", writes, _WRITES)

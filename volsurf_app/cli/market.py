@@ -22,7 +22,7 @@ from volsurf_app.cli.arguments import (
     session_of,
     symbol_of,
 )
-from volsurf_app.cli.working import carry_out, finish
+from volsurf_app.cli.working import carry_out, finish, quiet_dagster
 from volsurf_resources.settings import Settings
 
 ingest = typer.Typer(no_args_is_help=True, help="Fetch what the market said.")
@@ -80,8 +80,10 @@ def served_symbol(text: str | None, days: Sequence[date], settings: Settings) ->
     symbol = symbol_of(text, settings)
     if symbol in (*settings.volsurf_symbols, settings.default_symbol):
         return symbol
-    from volsurf_jobs.definitions import source_of
     from volsurf_resources.source import NoData
+
+    with quiet_dagster(settings):
+        from volsurf_jobs.definitions import source_of
 
     source = source_of(settings)
     try:
