@@ -16,26 +16,31 @@ from volsurf_jobs.event_log import held_open
 from volsurf_resources.lake_errors import NoHome
 from volsurf_resources.settings import Settings
 
+CONFIGURATION = ("dagster.yaml", "workspace.yaml")  # of the instance, and what the UI loads
 PROCESS_TAG = "volsurf/process"  # host and process of a run that nobody else watches
 
 
 def prepare_home(settings: Settings) -> Path:
-    """Make the Dagster instance's folder, with our dagster.yaml if it has none; return it.
+    """Make the Dagster instance's folder, with our configuration if it has none; return it.
 
-    An explicit DAGSTER_HOME wins; otherwise it is set, for this process and its children. NoHome
-    if the folder cannot be written.
+    An explicit DAGSTER_HOME wins. NoHome if the folder cannot be written.
     """
-    home = Path(os.environ.setdefault("DAGSTER_HOME", str(settings.dagster_home)))
-    configuration = home / "dagster.yaml"
+    home = Path(os.environ.get("DAGSTER_HOME") or settings.dagster_home)
     try:
         home.mkdir(parents=True, exist_ok=True)
-        if not configuration.exists():
-            configuration.write_text(files("volsurf_jobs").joinpath("dagster.yaml").read_text())
+        for name in CONFIGURATION:
+            if not (home / name).exists():
+                (home / name).write_text(files("volsurf_jobs").joinpath(name).read_text())
     except OSError as error:
         raise NoHome(
             f"{home} cannot be written ({error}): set VOLSURF_HOME to a folder of yours"
         ) from error
     return home
+
+
+def environment_of(home: Path) -> dict[str, str]:
+    """Return the environment in which Dagster's own commands use this instance."""
+    return {**os.environ, "DAGSTER_HOME": str(home)}
 
 
 @contextmanager

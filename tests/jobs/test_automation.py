@@ -242,3 +242,9 @@ def test_nothing_is_looked_up_while_alerts_are_off(
     alert = of_failed_run(instance, run)
     assert alert.title == "fragile failed"
     assert "broken" in alert.detail
+
+
+def test_the_workspace_of_the_repository_is_that_of_a_home():
+    root = Path(__file__).parents[2]
+    shipped = root / "volsurf_jobs" / "workspace.yaml"
+    assert shipped.read_text() == (root / "workspace.yaml").read_text()

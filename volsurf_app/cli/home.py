@@ -47,13 +47,14 @@ def ui(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 3000,
 ) -> None:
     """Serve the Dagster pages and the schedules of this home, until interrupted."""
-    from volsurf_jobs.home import prepare_home
+    from volsurf_jobs.home import environment_of, prepare_home
 
     home = prepare_home(Settings())
     console.print(f"http://127.0.0.1:{port} shows the runs in {home}; stop with Ctrl-C")
-    command = [sys.executable, "-m", "dagster", "dev", "--module-name", "volsurf_jobs.definitions"]
+    command = [sys.executable, "-m", "dagster", "dev", "--workspace", str(home / "workspace.yaml")]
     place = ["--host", "127.0.0.1", "--port", str(port)]
     try:
-        raise typer.Exit(subprocess.run([*command, *place], check=False).returncode)
+        ended = subprocess.run([*command, *place], env=environment_of(home), check=False)
+        raise typer.Exit(ended.returncode)
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
