@@ -12,6 +12,7 @@ lose the last events, never the lake, which syncs its own files.
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 
@@ -22,19 +23,22 @@ def held_open() -> Iterator[None]:
 
     held: dict[str, sqlite3.Connection] = {}
 
-    def on_connect(connection: Any, _: Any) -> None:
-        if not isinstance(connection, sqlite3.Connection):
-            return
-        connection.execute("PRAGMA synchronous=NORMAL")
-        path = connection.execute("PRAGMA database_list").fetchone()[2]
-        if path and path not in held:
+    def hold(dialect: Any, _: Any, arguments: list[Any], __: Any) -> None:
+        if dialect.name == "sqlite" and arguments and (path := str(arguments[0])) not in held:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
             held[path] = sqlite3.connect(path, check_same_thread=False)
             held[path].execute("SELECT count(*) FROM sqlite_master").fetchone()
 
-    event.listen(Engine, "connect", on_connect)
+    def sync_less(connection: Any, _: Any) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous=NORMAL")
+
+    event.listen(Engine, "do_connect", hold)
+    event.listen(Engine, "connect", sync_less)
     try:
         yield
     finally:
-        event.remove(Engine, "connect", on_connect)
+        event.remove(Engine, "connect", sync_less)
+        event.remove(Engine, "do_connect", hold)
         for connection in held.values():
             connection.close()
