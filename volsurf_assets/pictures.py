@@ -1,7 +1,8 @@
 """Small pictures for the event log: a line that fits into one materialisation's metadata.
 
 Belongs here: drawing numbers as a tiny SVG in Markdown. Dagster shows Markdown of up to 400
-characters in place and hides longer ones behind a link, so a picture keeps at most 24 points.
+characters in place and hides longer ones behind a link, so a picture keeps at most 24 points. It
+states its size: without one the page gives it none.
 """
 
 from base64 import b64encode
@@ -28,7 +29,8 @@ def sparkline(values: pl.Series) -> str:
         f"{i * step:.0f},{(high - value) / span * _HEIGHT:.0f}" for i, value in enumerate(known)
     )
     svg = (
-        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {_WIDTH} {_HEIGHT}'>"
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{2 * _WIDTH}' height='{2 * _HEIGHT}' "
+        f"viewBox='0 0 {_WIDTH} {_HEIGHT}'>"
         f"<path fill='none' stroke='teal' d='M{points}'/></svg>"
     )
     return f"![](data:image/svg+xml;base64,{b64encode(svg.encode()).decode()})"
