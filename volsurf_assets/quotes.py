@@ -4,6 +4,7 @@ Belongs here: frame to arrays, the maths of Black and of early exercise, arrays 
 the rules of one row (`quality`), or forwards (`forwards`).
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -95,71 +96,118 @@ def with_forwards(chain: pl.DataFrame, forwards: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a formula takes of each quote: its contract, its expiry, the underlying."""
+
+    forward: Array
+    strike: Array
+    tte: Array
+    discount_factor: Array
+    rate: Array
+    carry: Array
+    spot: Array
+    is_call: Array
+
+    def vol(self, price: Array) -> tuple[Array, Any]:
+        """Implied vol and status of European premiums."""
+        from volsurf_math.implied_vol import implied_vol
+
+        return implied_vol(
+            price, self.forward, self.strike, self.tte, self.discount_factor, self.is_call
+        )
+
+
+def _terms(own: pl.DataFrame) -> Terms:
+    def column(name: str) -> Array:
+        return own[name].cast(pl.Float64).to_numpy()
+
+    return Terms(
+        forward=column("forward"),
+        strike=column("strike"),
+        tte=column("tte_years"),
+        discount_factor=column("discount_factor"),
+        rate=column("implied_rate"),
+        carry=column("implied_carry"),
+        spot=column("spot"),
+        is_call=(own["option_type"] == "CALL").to_numpy(),
+    )
+
+
 def _solve(own: pl.DataFrame, dividends: Dividends) -> pl.DataFrame:
     """Add vols and greeks to one underlying's chain."""
-    from volsurf_math.greeks import black_greeks
-    from volsurf_math.implied_vol import ImpliedVolStatus, implied_vol
-
-    forward, strike, tte, df, rate, carry, spot, mid, bid, ask = (
-        own[name].cast(pl.Float64).to_numpy()
-        for name in (
-            "forward", "strike", "tte_years", "discount_factor", "implied_rate",
-            "implied_carry", "spot", "mid", "bid", "ask",
-        )
-    )  # fmt: skip
-    is_call = (own["option_type"] == "CALL").to_numpy()
-    is_american = (own["exercise_style"] == "american").to_numpy()
+    terms = _terms(own)
+    mid, bid, ask = (own[name].cast(pl.Float64).to_numpy() for name in ("mid", "bid", "ask"))
     premium = np.zeros(own.height)
-    vol, status = implied_vol(mid, forward, strike, tte, df, is_call)
-    rows = np.flatnonzero(is_american & np.isfinite(mid) & np.isfinite(forward) & (tte > 0.0))
-    if rows.size:
-        removed, american_vol, american_status = _without_exercise(
-            rows, mid, spot, strike, tte, rate, forward, is_call, dividends
-        )
-        premium[rows], vol[rows], status[rows] = removed, american_vol, american_status
-    vol_bid, _ = implied_vol(bid - premium, forward, strike, tte, df, is_call)
-    vol_ask, _ = implied_vol(ask - premium, forward, strike, tte, df, is_call)
-    greeks = black_greeks(forward, strike, tte, vol, df, is_call)
-    per_spot = forward / spot  # dF/dS at fixed carry
-    is_otm = np.where(is_call, strike >= forward, strike < forward)
-    words = {
-        int(s): "solved" if s == ImpliedVolStatus.OK else s.name.lower() for s in ImpliedVolStatus
-    }
-    is_tradable = own["is_tradable"]
+    vol, status = terms.vol(mid)
+    is_american = (own["exercise_style"] == "american").to_numpy()
+    is_priced = np.isfinite(mid) & np.isfinite(terms.forward) & (terms.tte > 0.0)
+    if (rows := np.flatnonzero(is_american & is_priced)).size:
+        found = _without_exercise(rows, mid, terms, dividends)
+        premium[rows], vol[rows], status[rows] = found
+    # NumPy divides alike whatever else is in the frame; Polars may multiply by a reciprocal.
+    moneyness = np.log(np.where(terms.strike > 0.0, terms.strike, np.nan) / terms.forward)
     columns = {
-        # NumPy divides alike whatever else is in the frame; Polars may multiply by a reciprocal.
-        "log_moneyness": np.log(np.where(strike > 0.0, strike, np.nan) / forward),
-        "iv_bid": vol_bid,
+        "log_moneyness": moneyness,
+        "iv_bid": terms.vol(bid - premium)[0],
         "iv_mid": vol,
-        "iv_ask": vol_ask,
-        "total_variance": vol * vol * tte,
+        "iv_ask": terms.vol(ask - premium)[0],
+        "total_variance": vol * vol * terms.tte,
         "early_exercise_premium": premium,
-        "delta": greeks.delta * per_spot,
-        "gamma": greeks.gamma * per_spot**2,
-        "theta": greeks.theta + rate * greeks.price - carry * forward * greeks.delta,
-        "vega": greeks.vega,
-        "rho": greeks.rho,
+        **_greeks(terms, vol),
     }
+    at_or_above = terms.strike >= terms.forward
+    below = terms.strike < terms.forward
+    is_tradable = own["is_tradable"]
     return own.with_columns(
         *(pl.Series(name, values).fill_nan(None) for name, values in columns.items()),
-        is_out_of_the_money=pl.Series(is_otm),
-        iv_status=pl.Series([words[s] for s in status.tolist()], dtype=pl.String),
+        is_out_of_the_money=pl.Series(np.where(terms.is_call, at_or_above, below)),
+        iv_status=_words(status),
     ).with_columns(
         *(pl.when(is_tradable).then(pl.col(name)) for name in ("iv_bid", "iv_mid", "iv_ask")),
         iv_status=pl.when(is_tradable).then("iv_status").otherwise(pl.lit("not_two_sided")),
     )
 
 
+def _greeks(terms: Terms, vol: Array) -> dict[str, Array]:
+    """Greeks on the spot at fixed rate and carry, theta with the passing of a year."""
+    from volsurf_math.greeks import black_greeks
+
+    forward = terms.forward
+    on_forward = black_greeks(
+        forward, terms.strike, terms.tte, vol, terms.discount_factor, terms.is_call
+    )
+    per_spot = forward / terms.spot  # dF/dS at fixed carry
+    return {
+        "delta": on_forward.delta * per_spot,
+        "gamma": on_forward.gamma * per_spot**2,
+        "theta": on_forward.theta
+        + terms.rate * on_forward.price
+        - terms.carry * forward * on_forward.delta,
+        "vega": on_forward.vega,
+        "rho": on_forward.rho,
+    }
+
+
+def _words(status: Any) -> pl.Series:
+    """Say the status of implied vols in the words of the table."""
+    from volsurf_math.implied_vol import ImpliedVolStatus
+
+    words = {int(s): s.name.lower() for s in ImpliedVolStatus} | {
+        int(ImpliedVolStatus.OK): "solved"
+    }
+    return pl.Series([words[s] for s in status.tolist()], dtype=pl.String)
+
+
 def _without_exercise(
-    rows: Any, mid: Array, spot: Array, strike: Array, tte: Array, rate: Array, forward: Array,
-    is_call: Array, dividends: Dividends,
-) -> tuple[Array, Array, Any]:  # fmt: skip
+    rows: Any, mid: Array, terms: Terms, dividends: Dividends
+) -> tuple[Array, Array, Any]:
     """Early-exercise premium, vol and status of American quotes; spot is the forward if unknown."""
     from volsurf_math.american import european_equivalent
 
-    known_spot = np.where(np.isfinite(spot), spot, forward)
+    known_spot = np.where(np.isfinite(terms.spot), terms.spot, terms.forward)
     _, premium, vol, status = european_equivalent(
-        mid[rows], known_spot[rows], strike[rows], tte[rows], rate[rows], forward[rows],
-        is_call[rows], dividends.times, dividends.amounts,
+        mid[rows], known_spot[rows], terms.strike[rows], terms.tte[rows], terms.rate[rows],
+        terms.forward[rows], terms.is_call[rows], dividends.times, dividends.amounts,
     )  # fmt: skip
     return np.nan_to_num(premium), vol, status
