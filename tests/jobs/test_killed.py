@@ -77,8 +77,12 @@ def test_five_kills_then_the_same_content(undisturbed, tmp_path):
     reader.start()
     try:
         for _ in range(5):
+            before = set(written(tmp_path))
             process = backfill(tmp_path, DAYS[0], DAYS[-1])
-            time.sleep(rng.uniform(3.0, 12.0))
+            while set(written(tmp_path)) == before and process.poll() is None:
+                time.sleep(0.02)
+            time.sleep(rng.uniform(0.0, 0.8))
+            assert process.poll() is None, "the backfill was over before it was killed"
             process.send_signal(signal.SIGKILL)
             process.communicate()
         finish(backfill(tmp_path, DAYS[0], DAYS[-1]))
