@@ -1,0 +1,29 @@
+"""Questions to the lake, answered as frames: one module per topic.
+
+Belongs here: every look at stored tables that the app takes. Nothing is written, and nothing is
+computed that a table holds. Not here: how an answer is printed or drawn.
+"""
+
+from volsurf_app.queries.holdings import coverage, first_and_last, last_writes, open_lake, symbols
+from volsurf_app.queries.logs import api_calls, last_run
+from volsurf_app.queries.quality import issues, vendor_differences
+from volsurf_app.queries.surfaces import fit_summary, overview, smiles, term_structure
+from volsurf_app.queries.variance import premium, premium_by_tenor
+
+__all__ = [
+    "api_calls",
+    "coverage",
+    "first_and_last",
+    "fit_summary",
+    "issues",
+    "last_run",
+    "last_writes",
+    "open_lake",
+    "overview",
+    "premium",
+    "premium_by_tenor",
+    "smiles",
+    "symbols",
+    "term_structure",
+    "vendor_differences",
+]

@@ -1,0 +1,69 @@
+"""What the lake holds: symbols, dates, gaps, last writes.
+
+Belongs here: which rows there are. Not here: what they say.
+"""
+
+from datetime import date
+
+import polars as pl
+
+from volsurf_resources.exchange_calendar import sessions
+from volsurf_resources.lake import Lake
+from volsurf_resources.settings import Settings
+
+
+def open_lake(settings: Settings) -> Lake:
+    """Return the lake that the settings name."""
+    return Lake(settings.lake_root, history=settings.history_root)
+
+
+def symbols(lake: Lake) -> list[str]:
+    """Return the symbols of the newest stored chains and bars."""
+    found: set[str] = set()
+    for table in ("raw_options_chains", "underlying_prices"):
+        for day in lake.days(table)[-1:]:
+            footer = lake.footer(table, day)
+            found.update(footer.parts if footer else ())
+    return sorted(found)
+
+
+def coverage(lake: Lake, symbol: str, start: date, end: date) -> pl.DataFrame:
+    """Return table, quote_date, is_present for every session of a range and every table.
+
+    Tables without symbols (rates, index levels) count as present with any rows of the date.
+    """
+    rows = []
+    for table in lake.tables:
+        there = {day for day in lake.days(table.name) if start <= day <= end}
+        found = {day for day in there if _has(lake, table.name, day, symbol)}
+        rows += [(table.name, day, day in found) for day in sessions(start, end)]
+    schema = {"table": pl.String, "quote_date": pl.Date, "is_present": pl.Boolean}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _has(lake: Lake, table: str, day: date, symbol: str) -> bool:
+    footer = lake.footer(table, day)
+    if footer is None or not footer.parts:
+        return False
+    return symbol in footer.parts or not lake.table(table).has_symbol
+
+
+def first_and_last(lake: Lake, symbol: str) -> tuple[date, date] | None:
+    """Return the first and last session with a chain of the symbol; None if there is none."""
+    days = lake.days("raw_options_chains", symbol)
+    return (days[0], days[-1]) if days else None
+
+
+def last_writes(lake: Lake) -> pl.DataFrame:
+    """Return, per table, its newest date: rows, when it became known, by which run and source."""
+    rows = []
+    for table in lake.tables:
+        for day in lake.days(table.name)[-1:]:
+            footer = lake.footer(table.name, day)
+            if footer is not None:
+                origin = footer.provenance
+                rows.append(
+                    (table.name, day, footer.rows, footer.known_at, origin.source, origin.run_id)
+                )
+    names = ("table", "quote_date", "rows", "known_at", "source", "run_id")
+    return pl.DataFrame(rows, schema=list(names), orient="row")
