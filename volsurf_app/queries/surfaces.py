@@ -1,6 +1,6 @@
 """Fitted smiles and what follows from them, by session.
 
-Belongs here: smiles, term structure, the overview of sessions. Not here: single points of a surface.
+Belongs here: smiles, term structure, the overview of sessions. Not here: single points.
 """
 
 from collections.abc import Sequence
