@@ -20,7 +20,7 @@ from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings
 from volsurf_tables.market import MARKET_RATES, RAW_OPTIONS_CHAINS, UNDERLYING_PRICES
 from volsurf_tables.quotes import QUOTE_ISSUES
-from volsurf_tables.surfaces import FITTED_SURFACES
+from volsurf_tables.surfaces import FITTED_SURFACES, IS_STANDARD
 from volsurf_tables.table import Table
 
 MIN_COVERAGE = 0.95
@@ -152,8 +152,14 @@ def _beyond(measures: pl.DataFrame, limit: float) -> Finding:
 
 def fit_error(view: View) -> Finding:
     """Compare each session's median fit error with the limit of the settings."""
-    smiles = view.rows(FITTED_SURFACES, view.days, "symbol", "quote_date", "status", "rmse")
+    smiles = _standard_errors(view, view.days)
     return _beyond(findings.median_error(smiles), view.settings.max_fit_rmse_vol_points)
+
+
+def _standard_errors(view: View, days: Sequence[date]) -> pl.DataFrame:
+    columns = ("symbol", "quote_date", "status", "rmse")
+    rows = view.rows(FITTED_SURFACES, days, *columns, "model_type")
+    return rows.filter(IS_STANDARD).select(columns)
 
 
 def arbitrage(view: View) -> Finding:
@@ -170,8 +176,7 @@ def arbitrage(view: View) -> Finding:
 
 def fit_quality(view: View) -> Finding:
     """Compare each session's median fit error with what was usual before."""
-    columns = ("symbol", "quote_date", "status", "rmse")
-    smiles = view.rows(FITTED_SURFACES, view.with_past(FITTED_SURFACES), *columns)
+    smiles = _standard_errors(view, view.with_past(FITTED_SURFACES))
     wrong = findings.degraded(findings.median_error(smiles), view.days, factor=2.0, margin=0.05)
     return Finding(_dates(wrong), _shown([wrong]))
 

@@ -89,7 +89,7 @@ def numerical_failures(smiles: pl.DataFrame) -> pl.DataFrame:
     """Return the smiles whose fit failed as a computation, even where a carried one stands in."""
     did_not_converge = pl.col("reason").str.starts_with("no convergence").fill_null(False)
     return smiles.filter((pl.col("status") == "failed") | did_not_converge).select(
-        "symbol", "quote_date", "root", "expiration_date", "reason"
+        "symbol", "quote_date", "root", "expiration_date", "model_type", "reason"
     )
 
 

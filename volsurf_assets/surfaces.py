@@ -14,6 +14,7 @@ from volsurf_assets.smile_quality import PARAMETERS
 from volsurf_assets.table_asset import table_asset
 from volsurf_tables.surfaces import (
     FITTED_SURFACES,
+    IS_STANDARD,
     SURFACE_CHANGES,
     SURFACE_POINTS,
     TERM_STRUCTURE_PARAMS,
@@ -79,7 +80,7 @@ def surface_points(session: Session) -> pl.DataFrame:
     }
     grid, frames = _grid(), []
     for (symbol, snapshot), smiles in _underlyings(session.read(FITTED_SURFACES)):
-        surface = surface_of(smiles)
+        surface = surface_of(smiles.filter(IS_STANDARD))
         parts = []
         for (axis,), part in grid.group_by("axis", maintain_order=True):
             tte = part["tenor_days"].to_numpy() / DAYS_PER_YEAR
@@ -115,7 +116,7 @@ def term_structure_params(session: Session) -> pl.DataFrame:
     from volsurf_math.term_structure import TermStatus, fit_power_law
 
     frames = []
-    for (symbol, snapshot), smiles in _underlyings(session.read(FITTED_SURFACES)):
+    for (symbol, snapshot), smiles in _underlyings(_standard(session)):
         known = smiles.filter(pl.col("atm_vol") > 0.0)
         tte, atm = known["tte_years"].to_numpy(), known["atm_vol"].to_numpy()
         skewed = smiles.filter(HAS_SMILE, pl.col("skew_25delta").is_not_null())
@@ -153,9 +154,9 @@ def term_structure_params(session: Session) -> pl.DataFrame:
 )
 def surface_changes(session: Session) -> pl.DataFrame:
     """Compare every surface with that of the session before it, at constant maturities."""
-    past = session.before(FITTED_SURFACES, LOOK_BACK).filter(HAS_SMILE)
+    past = session.before(FITTED_SURFACES, LOOK_BACK).filter(HAS_SMILE, IS_STANDARD)
     frames = []
-    for (symbol, snapshot), smiles in _underlyings(session.read(FITTED_SURFACES)):
+    for (symbol, snapshot), smiles in _underlyings(_standard(session)):
         own = past.filter(pl.col("symbol") == symbol, pl.col("snapshot") == snapshot)
         last = own.filter(pl.col("quote_date") == pl.col("quote_date").max())
         before, after = surface_of(last), surface_of(smiles)
@@ -197,6 +198,11 @@ def _changes(before: Any, after: Any) -> pl.DataFrame:
     return _tenors().with_columns(
         pl.Series(name, values).fill_nan(None) for name, values in columns.items()
     )
+
+
+def _standard(session: Session) -> pl.DataFrame:
+    """Smiles of the standard model."""
+    return session.read(FITTED_SURFACES).filter(IS_STANDARD)
 
 
 def _underlyings(smiles: pl.DataFrame) -> Any:

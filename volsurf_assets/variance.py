@@ -15,7 +15,7 @@ from volsurf_assets.surfaces import DAYS_PER_YEAR
 from volsurf_assets.table_asset import table_asset
 from volsurf_resources.exchange_calendar import last_sessions
 from volsurf_tables.market import UNDERLYING_PRICES
-from volsurf_tables.surfaces import FITTED_SURFACES
+from volsurf_tables.surfaces import FITTED_SURFACES, IS_STANDARD
 from volsurf_tables.table import Table
 from volsurf_tables.variance import REALIZED_VOLATILITY, VRP_METRICS
 
@@ -113,7 +113,8 @@ def vrp_metrics(session: Session) -> pl.DataFrame:
     past = session.before(VRP_METRICS, settings.vrp_window)
     realised = session.read(REALIZED_VOLATILITY)
     rows = []
-    for symbol, snapshot, smiles in _symbols(session.read(FITTED_SURFACES), realised):
+    fitted = session.read(FITTED_SURFACES).filter(IS_STANDARD)
+    for symbol, snapshot, smiles in _symbols(fitted, realised):
         own = realised.filter(pl.col("symbol") == symbol)
         row: dict[str, Any] = {"symbol": symbol, "snapshot": snapshot}
         for days, window in MATURITIES.items():

@@ -3,6 +3,8 @@
 Belongs here: tables of models of one session's quotes. Not here: realised quantities.
 """
 
+import polars as pl
+
 from volsurf_tables.columns import (
     DAY,
     EXPIRY,
@@ -17,17 +19,24 @@ from volsurf_tables.columns import (
 )
 from volsurf_tables.table import Table
 
-MODEL_TYPE = word("model_type", "Model of the smile: SVI.")
+SMILE_MODELS = ("SVI", "SSVI")  # of fitted_surfaces; other tables hold others besides
+IS_STANDARD = pl.col("model_type") == SMILE_MODELS[0]  # what is read unless a model is asked for
+MODEL_TYPE = word("model_type", "Model of the smiles: SVI, SSVI (all expiries jointly) or another.")
 
 FITTED_SURFACES = Table(
     name="fitted_surfaces",
     group="surfaces",
-    meaning="One smile per expiry: raw SVI parameters, shape, errors, arbitrage tests, outcome. A "
-    "carried smile stands as it was fitted, with the time, forward and errors of parameters_date.",
+    meaning="One smile per expiry and model: raw SVI parameters, shape, errors, arbitrage tests, "
+    "outcome. A carried smile stands as it was fitted, with the time, forward and errors of "
+    "parameters_date.",
     key=names((*EXPIRY, MODEL_TYPE)),
     columns=(
         *EXPIRY,
-        MODEL_TYPE,
+        word(
+            "model_type",
+            "SVI: each expiry alone. SSVI: extended SSVI, all expiries of the root jointly.",
+            *SMILE_MODELS,
+        ),
         TTE_YEARS,
         number("forward", "USD", "Forward of the expiry."),
         number("svi_a", "vol^2 years", "Level."),

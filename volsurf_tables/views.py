@@ -133,7 +133,7 @@ MODEL_PARAMETERS = View(
     meaning="Parameters of every fitted model, one row per fit.",
     columns=(
         instant("time", "End of the session, or the snapshot, whose quotes were fitted."),
-        word("model_type", "SVI for a smile, power_law for the term structure."),
+        word("model_type", "SVI or SSVI for a smile, power_law for the term structure."),
         word("underlying", "Ticker of the underlying."),
         Column(
             name="maturity",

@@ -126,7 +126,7 @@ def test_curves_are_old_after_a_week(age: int | None, is_old: bool) -> None:
 def test_fits_that_failed_as_computations_are_found_even_if_carried() -> None:
     rows = pl.DataFrame(
         {"symbol": "SPY", "quote_date": DAY, "root": "SPY", "expiration_date": DAY,
-         "status": ["fitted", "skipped", "carried", "carried", "failed"],
+         "model_type": "SVI", "status": ["fitted", "skipped", "carried", "carried", "failed"],
          "reason": [None, "too few", "no convergence: x", "100 % of rows unusable", "singular"]}
     )  # fmt: skip
     assert findings.numerical_failures(rows)["reason"].to_list() == [

@@ -11,6 +11,7 @@ import polars as pl
 
 from volsurf_app.queries.variance import premium
 from volsurf_resources.lake import Lake
+from volsurf_tables.surfaces import IS_STANDARD, SMILE_MODELS
 
 SMILE_COLUMNS = (
     *("root", "expiration_date", "tte_years", "atm_vol", "skew_25delta", "rmse", "max_error"),
@@ -18,12 +19,13 @@ SMILE_COLUMNS = (
 )
 
 
-def smiles(lake: Lake, symbol: str, day: date) -> pl.DataFrame:
-    """Return the smiles of a session, one row per root and expiry, with errors and outcome.
+def smiles(lake: Lake, symbol: str, day: date, *, model: str = SMILE_MODELS[0]) -> pl.DataFrame:
+    """Return a session's smiles of one model, a row per root and expiry, with errors and outcome.
 
     `violations` counts butterfly and calendar arbitrage together.
     """
     rows = lake.read("fitted_surfaces", [day], symbols=[symbol])
+    rows = rows.filter(pl.col("model_type") == model)
     counts = ("butterfly_arbitrage_violations", "calendar_arbitrage_violations")
     rows = rows.with_columns(violations=pl.sum_horizontal(counts))
     return rows.sort("expiration_date", "root").select(SMILE_COLUMNS)
@@ -69,14 +71,14 @@ def overview(lake: Lake, symbol: str, days: Sequence[date]) -> pl.DataFrame:
 
 def _skews(lake: Lake, symbol: str, days: Sequence[date]) -> pl.DataFrame:
     points = lake.read("surface_points", days, symbols=[symbol])
-    points = points.filter(pl.col("tenor_days") == 30, pl.col("axis") == "delta")
+    points = points.filter(IS_STANDARD, pl.col("tenor_days") == 30, pl.col("axis") == "delta")
     put = pl.col("implied_vol").filter(pl.col("coordinate") == -0.25).first()
     call = pl.col("implied_vol").filter(pl.col("coordinate") == 0.25).first()
     return points.group_by("quote_date").agg(skew_30d=put - call)
 
 
 def _fits(lake: Lake, symbol: str, days: Sequence[date]) -> pl.DataFrame:
-    fits = lake.read("fitted_surfaces", days, symbols=[symbol])
+    fits = lake.read("fitted_surfaces", days, symbols=[symbol]).filter(IS_STANDARD)
     outcomes = ("fitted", "carried", "skipped", "failed")
     return fits.group_by("quote_date").agg(
         pl.col("rmse").filter(pl.col("status") == "fitted").median().alias("fit_error"),
