@@ -12,6 +12,7 @@ from volsurf_assets.pictures import sparkline
 from volsurf_assets.session import Session
 from volsurf_assets.smile_quality import PARAMETERS
 from volsurf_assets.table_asset import table_asset
+from volsurf_tables.surface_slices import HAS_SMILE, surface_slices
 from volsurf_tables.surfaces import (
     FITTED_SURFACES,
     IS_STANDARD,
@@ -27,22 +28,15 @@ MONEYNESS = (-0.30, -0.20, -0.10, -0.05, -0.025, 0.0, 0.025, 0.05, 0.10, 0.20)
 CHANGE_TENORS = (30, 60, 90, 180)
 LOOK_BACK = 10  # sessions in which the previous surface may lie
 DAYS_PER_YEAR = 365.0
-HAS_SMILE = pl.col("status").is_in(["fitted", "carried"])
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def surface_of(smiles: pl.DataFrame) -> Any:
-    """Build the surface of one underlying's smiles; None where there is no smile.
-
-    Where two smiles have the same time left, a fitted one stands before a carried one, whose time
-    is that of its parameters; of two roots the one with more quotes stands.
-    """
+    """Build the surface of one underlying's smiles (`surface_slices`); None if there is none."""
     from volsurf_math.surfaces.interpolation import Surface
 
-    best_first = [pl.col("status") == "fitted", pl.col("num_points")]
-    good = smiles.filter(HAS_SMILE).sort(best_first, descending=True)
-    rows = good.unique("tte_years", keep="first", maintain_order=True).sort("tte_years")
+    rows = surface_slices(smiles)
     if rows.is_empty():
         return None
     columns = ("tte_years", "forward", "k_min", "k_max", "atm_vol_std_error")
