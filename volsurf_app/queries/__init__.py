@@ -4,13 +4,17 @@ Belongs here: every look at stored tables that the app takes. Nothing is written
 computed that a table holds. Not here: how an answer is printed or drawn.
 """
 
+from volsurf_app.queries.absence import NotStored
 from volsurf_app.queries.holdings import coverage, first_and_last, last_writes, open_lake, symbols
 from volsurf_app.queries.logs import api_calls, last_run
+from volsurf_app.queries.pictures import SmilePicture, smile_picture, smile_pictures
 from volsurf_app.queries.quality import issues, vendor_differences
 from volsurf_app.queries.surfaces import fit_summary, overview, smiles, term_structure
 from volsurf_app.queries.variance import premium, premium_by_tenor
 
 __all__ = [
+    "NotStored",
+    "SmilePicture",
     "api_calls",
     "coverage",
     "first_and_last",
@@ -22,6 +26,8 @@ __all__ = [
     "overview",
     "premium",
     "premium_by_tenor",
+    "smile_picture",
+    "smile_pictures",
     "smiles",
     "symbols",
     "term_structure",

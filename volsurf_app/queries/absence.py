@@ -1,0 +1,22 @@
+"""What becomes of a question about something that the lake does not hold.
+
+Belongs here: the error, and the words that name what there is instead.
+"""
+
+from collections.abc import Iterable
+
+
+class NotStored(LookupError):
+    """The lake does not hold what was asked for: says what, and what it does hold."""
+
+    def __str__(self) -> str:
+        """Return the sentence, without the quotes that LookupError's children put around it."""
+        return str(self.args[0])
+
+
+def listed(things: Iterable[object], most: int = 8) -> str:
+    """Name things in a line, the middle ones left out where there are more than `most`."""
+    words = [str(thing) for thing in things]
+    if len(words) > most:
+        words = [*words[: most // 2], "...", *words[-(most // 2) :]]
+    return ", ".join(words)
