@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ENV_FILE = ".env"
@@ -26,13 +26,17 @@ _NOT_COMPUTING = (
     "default_symbol",
     "ingestion_start",
     "max_fit_rmse",
+    "max_heston_rmse",
     "duckdb",
     "history",
     "log",
     "alert",
     "smtp",
     "theta",
+    "deribit",
 )
+
+Five = Annotated[tuple[float, float, float, float, float], NoDecode]
 
 
 class Settings(BaseSettings):
@@ -90,6 +94,15 @@ class Settings(BaseSettings):
         description="New York time of a synchronous chain, as 15:45:00; empty for the end of day.",
     )
 
+    deribit_url: str = Field("https://www.deribit.com", description="Address of Deribit's API.")
+    deribit_timeout_s: float = Field(
+        30.0, gt=0.0, description="Seconds without a byte before a retry."
+    )
+    deribit_recordings: Path | None = Field(
+        None,
+        description="Recorded snapshots: a file or a folder; empty for snapshots in VOLSURF_HOME.",
+    )
+
     max_spread_pct: float = Field(20.0, gt=0.0, description="Liquid below this spread, % of mid.")
     wide_spread_pct: float = Field(
         50.0, gt=0.0, description="Unusable above this spread, % of mid."
@@ -119,6 +132,32 @@ class Settings(BaseSettings):
     max_fit_rmse_vol_points: float = Field(
         1.0, gt=0.0, description="A session's median fit error above this raises an alert."
     )
+    heston_lower: Five = Field(
+        (0.1, 0.01, 0.01, -0.99, 0.01), description="Least kappa, theta, sigma, rho, v0 of Heston."
+    )
+    heston_upper: Five = Field(
+        (10.0, 1.0, 2.0, 0.99, 1.0), description="Largest kappa, theta, sigma, rho, v0 of Heston."
+    )
+    heston_start: Five = Field(
+        (2.0, 0.04, 0.3, -0.7, 0.04),
+        description="Where a full search begins, besides what the smiles suggest.",
+    )
+    heston_objective: Literal["volatility", "relative_price"] = Field(
+        "volatility", description="Errors that Heston's fit makes small."
+    )
+    heston_feller_penalty: float = Field(
+        0.0, ge=0.0, description="Weight of ln(sigma^2 / 2 kappa theta)^2 where it is above 0."
+    )
+    heston_max_options: int = Field(200, ge=10, description="Most options of one Heston fit.")
+    heston_warm_start_vix_pct: float = Field(
+        5.0, ge=0.0, description="Begin at the last parameters if VIX moved less, in %."
+    )
+    heston_global_rmse_vol_points: float = Field(
+        2.0, ge=0.0, description="Differential evolution is tried where Heston fits no better."
+    )
+    max_heston_rmse_vol_points: float = Field(
+        5.0, gt=0.0, description="An error of Heston's fit above this raises an alert."
+    )
     vrp_window: int = Field(252, ge=2, description="Past sessions of VRP z-score and percentile.")
     vrp_min_history: int = Field(20, ge=2, description="Fewest past sessions for a z-score.")
 
@@ -139,17 +178,28 @@ class Settings(BaseSettings):
         None, description="Log file; empty for logs/volsurf.log in VOLSURF_HOME."
     )
 
-    @field_validator("volsurf_symbols", mode="before")
+    @field_validator("volsurf_symbols", "heston_lower", "heston_upper", "heston_start", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(symbol.strip().upper() for symbol in value.split(",") if symbol.strip())
         return value
 
-    @field_validator("volsurf_home", "volsurf_archive", "duckdb_path", "log_file")
+    @field_validator(
+        "volsurf_home", "volsurf_archive", "deribit_recordings", "duckdb_path", "log_file"
+    )
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().resolve()
+
+    @model_validator(mode="after")
+    def _has_bounds_in_order(self) -> "Settings":
+        if not all(map(float.__lt__, self.heston_lower, self.heston_upper)):
+            raise ValueError(
+                "heston_lower needs to be below heston_upper in every parameter, was "
+                f"{self.heston_lower} and {self.heston_upper}"
+            )
+        return self
 
     @property
     def lake_root(self) -> Path:
@@ -170,6 +220,11 @@ class Settings(BaseSettings):
     def cache_root(self) -> Path:
         """Folder of cached answers."""
         return self.volsurf_home / "cache"
+
+    @property
+    def recordings_path(self) -> Path:
+        """Folder (or file) of recorded snapshots."""
+        return self.deribit_recordings or self.volsurf_home / "snapshots"
 
     @property
     def published_path(self) -> Path:

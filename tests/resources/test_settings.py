@@ -27,6 +27,9 @@ OTHERS = {
     "theta_timeout_s": ("5", 5.0),
     "theta_cache": ("true", True),
     "theta_snapshot_time": ("15:45:00", "15:45:00"),
+    "deribit_url": ("http://127.0.0.1:9", "http://127.0.0.1:9"),
+    "deribit_timeout_s": ("5", 5.0),
+    "deribit_recordings": ("/snapshots", Path("/snapshots")),
     "max_spread_pct": ("10", 10.0),
     "wide_spread_pct": ("40", 40.0),
     "min_open_interest": ("1", 1.0),
@@ -59,7 +62,7 @@ OTHERS = {
 }
 PLACES = ("volsurf_home", "volsurf_archive", "volsurf_archive_mapping", "duckdb", "log_", "alert")
 ASKED = ("volsurf_symbols", "default_symbol", "ingestion_start_date", "max_fit_rmse_vol_points")
-REACHED = ("smtp_", "theta_", "history_retention")
+REACHED = ("smtp_", "theta_", "deribit_", "history_retention")
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@
 `reactions` are the vendor's catalogue and its errors.
 """
 
-from volsurf_resources.theta.reactions import Backoff
+from volsurf_resources.backoff import Backoff
 from volsurf_resources.theta.source import ThetaData
 
 __all__ = ["Backoff", "ThetaData"]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from volsurf_resources.backoff import Backoff
 from volsurf_resources.source import NotAllowed, SourceError
 from volsurf_resources.theta.answers import CsvAnswer, CutBody, empty
 from volsurf_resources.theta.cache import ResponseCache
@@ -22,7 +23,6 @@ from volsurf_resources.theta.reactions import (
     DISCONNECTED,
     NO_DATA,
     REACTIONS,
-    Backoff,
     reaction_to,
 )
 

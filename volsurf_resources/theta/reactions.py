@@ -1,16 +1,15 @@
 """What the Theta Terminal can answer instead of data, and what to do about each.
 
-Belongs here: the vendor's status codes, how often to ask again, how long to pause. Not here: the
+Belongs here: the vendor's status codes, how often to ask again. Not here: the
 asking (`client`). The codes 470-478 and 570-572 are the vendor's own; 400, 403, 410 and 5xx were
 observed on version 3. Three symptoms have no code: `refused` (nobody listens), `cut` (the body
 ended early) and `stalled` (no byte for too long).
 """
 
-import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from volsurf_resources.source import NotAllowed, SourceError, TryLater
+from volsurf_resources.backoff import Reaction
+from volsurf_resources.source import NotAllowed, TryLater
 
 HOW_TO_START = (
     "start the Theta Terminal v3 (java -jar ThetaTerminalv3.jar, with THETADATA_API_KEY set), or "
@@ -23,22 +22,6 @@ _ONE_TERMINAL = (
 
 class NotInPlan(NotAllowed):
     """The account's plan does not serve this; it may serve the rest."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reaction:
-    """How often to ask again, after which pauses, and which error ends it.
-
-    The n-th pause is drawn from `least_s` + uniform(0, min(cap, `base_s` * 2^n)). `is_split` asks
-    for smaller pieces instead, where the request can be cut.
-    """
-
-    error: type[SourceError]
-    advice: str
-    retries: int = 0
-    base_s: float = 1.0
-    least_s: float = 0.0
-    is_split: bool = False
 
 
 def _final(advice: str) -> Reaction:
@@ -104,17 +87,3 @@ def reaction_to(symptom: int | str) -> Reaction:
         return REACTIONS[symptom]
     is_server_side = isinstance(symptom, int) and symptom >= 500
     return REACTIONS[500 if is_server_side else 400]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backoff:
-    """Exponential pauses with full jitter, capped; `scale` shortens them all, for tests."""
-
-    cap_s: float = 30.0
-    scale: float = 1.0
-    jitter: Callable[[float], float] = lambda most: random.uniform(0.0, most)
-
-    def pause_s(self, reaction: Reaction, attempt: int) -> float:
-        """Return the seconds to wait after failure number `attempt`, counted from 0."""
-        drawn = self.jitter(min(self.cap_s, reaction.base_s * 2.0**attempt))
-        return self.scale * (reaction.least_s + drawn)

@@ -14,6 +14,7 @@ from typing import Self
 import polars as pl
 
 from volsurf_resources import exchange_calendar as calendar
+from volsurf_resources.backoff import Backoff
 from volsurf_resources.contracts import is_index
 from volsurf_resources.source import NoData, NotAllowed, TryLater
 from volsurf_resources.theta import chains, curve, endpoints, translation
@@ -21,7 +22,6 @@ from volsurf_resources.theta.cache import ResponseCache
 from volsurf_resources.theta.client import ThetaClient
 from volsurf_resources.theta.endpoints import Tier
 from volsurf_resources.theta.event_loop import LoopThread
-from volsurf_resources.theta.reactions import Backoff
 from volsurf_resources.theta.requests import Asker, Question, together
 
 VOLATILITY_INDICES = ("VIX", "VIX9D", "VIX3M", "VIX6M", "VVIX")

@@ -13,11 +13,12 @@ import pytest
 
 from tests.resources.theta.fake_terminal import Answer, FakeTerminal
 from tests.resources.theta.samples import RATES_SAMPLE
+from volsurf_resources.backoff import Backoff
 from volsurf_resources.source import NotAllowed, TryLater, Unreadable
 from volsurf_resources.theta.cache import ResponseCache
 from volsurf_resources.theta.client import ThetaClient
 from volsurf_resources.theta.endpoints import RATES
-from volsurf_resources.theta.reactions import REACTIONS, Backoff, reaction_to
+from volsurf_resources.theta.reactions import REACTIONS, reaction_to
 
 QUICK = Backoff(scale=1e-5, jitter=lambda most: most)
 PARAMS = {"symbol": "SOFR", "start_date": "2025-11-04", "end_date": "2025-11-08"}
