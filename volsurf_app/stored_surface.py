@@ -1,0 +1,273 @@
+"""One stored surface, ready to be read: rows out of the lake, slices as the maths takes them.
+
+Belongs here: finding a session's surface, and keeping it in memory as long as the lake holds the
+same content. Not here: what a point's answer says (`surface`), or any fitting.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from volsurf_app.questions import NotStored, When, Where
+from volsurf_math.surfaces.interpolation import PointStatus, Surface
+from volsurf_resources.lake import Lake
+from volsurf_resources.provenance import Footer
+from volsurf_tables.surface_slices import HAS_SMILE, best_first, surface_slices
+from volsurf_tables.surfaces import SMILE_MODELS
+
+TABLE = "fitted_surfaces"
+SVI = ("svi_a", "svi_b", "svi_rho", "svi_m", "svi_sigma")
+_SLICE = ("root", "expiration_date")
+_MOST_KEPT = 1024  # surfaces, of some 20 kB each
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+Row = dict[str, Any]
+_Key = tuple[str, str, date, str, str, datetime]
+_kept: dict[_Key, "StoredSurface"] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A surface read at one time to expiry: arrays over the places asked for, NaN where unknown.
+
+    `status` holds words; `slices` are the stored rows that the values come from.
+    """
+
+    tte: float | None
+    forward: float | None
+    log_moneyness: Array
+    strike: Array
+    implied_vol: Array
+    std_error: Array
+    status: tuple[str, ...]
+    reason: tuple[str | None, ...]
+    slices: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class StoredSurface:
+    """All smiles of one symbol, session, snapshot and model, and where they come from."""
+
+    symbol: str
+    day: date
+    snapshot: str
+    model: str
+    rows: pl.DataFrame
+    footer: Footer
+
+    @cached_property
+    def slices(self) -> list[Row]:
+        """The rows that make the surface, in order of time."""
+        return surface_slices(self.rows).rows(named=True)
+
+    @cached_property
+    def surface(self) -> Surface | None:
+        """The surface through its slices; None where no smile was fitted."""
+        return surface_of(self.slices) if self.slices else None
+
+    def expiry(self, expiry: date, root: str | None = None) -> Row:
+        """Return the stored row of a listed expiry; of several roots the surface's choice."""
+        found = self._by_expiry.get((expiry, root))
+        if found is not None:
+            return found
+        if root is not None and (expiry, None) in self._by_expiry:
+            there = sorted(row["root"] for row in self.all_rows if row[_SLICE[1]] == expiry)
+            raise NotStored(f"{self.title} has no root {root!r} at {expiry}; {', '.join(there)}")
+        listed = sorted({row["expiration_date"] for row in self.all_rows})
+        near = sorted(listed, key=lambda day: abs((day - expiry).days))[:2]
+        raise NotStored(
+            f"{self.title} has no expiry {expiry}; nearest are {', '.join(map(str, sorted(near)))}"
+        )
+
+    @property
+    def title(self) -> str:
+        """The surface in words, for messages."""
+        return f"the {self.model} surface of {self.symbol} on {self.day}"
+
+    @cached_property
+    def all_rows(self) -> list[Row]:
+        """Every stored row, without smile too, in order of expiry and root."""
+        return self.rows.sort("expiration_date", "root").rows(named=True)
+
+    @cached_property
+    def _by_expiry(self) -> dict[tuple[date, str | None], Row]:
+        found: dict[tuple[date, str | None], Row] = {}
+        for row in best_first(self.rows.sort(~HAS_SMILE, maintain_order=True)).rows(named=True):
+            found.setdefault((row["expiration_date"], None), row)
+            found[row["expiration_date"], row["root"]] = row
+        return found
+
+    def read(self, when: When, where: Where) -> Reading:
+        """Read the surface between expiries, or the stored slice itself at a listed expiry."""
+        if when.expiry is not None:
+            row = self.expiry(when.expiry, when.root)
+            if row["status"] in ("fitted", "carried"):
+                return _read(surface_of([row]), [row], row["tte_years"], where)
+            why = f"no smile at {when.expiry}: {row['reason'] or row['status']}"
+            return _nothing(row["tte_years"], where, "no_smile", why, (row,))
+        assert when.tte is not None  # a When has one of the two
+        if self.surface is None:
+            return _nothing(when.tte, where, "no_smile", "no smile was fitted", ())
+        return _read(self.surface, self.slices, when.tte, where)
+
+
+def surface_of(slices: Sequence[Row]) -> Surface:
+    """Return the surface through stored slices, which have rising times."""
+
+    def column(name: str) -> Array:
+        return np.array([row[name] for row in slices], dtype=np.float64)
+
+    return Surface(
+        tte=column("tte_years"),
+        forward=column("forward"),
+        parameters=np.stack([column(name) for name in SVI], axis=1),
+        k_min=column("k_min"),
+        k_max=column("k_max"),
+        std_error=column("atm_vol_std_error"),
+    )
+
+
+def _read(surface: Surface, rows: Sequence[Row], tte: float, where: Where) -> Reading:
+    x = np.array(where.values)
+    at = {"k" if where.axis == "log_moneyness" else where.axis: x}
+    points = surface.implied_vol(np.full(x.size, tte), **at)
+    far = int(np.searchsorted(surface.tte, tte))
+    is_inside = surface.tte[0] <= tte <= surface.tte[-1]
+    used = tuple(rows[far if surface.tte[far] == tte else far - 1 : far + 1]) if is_inside else ()
+    forward = float(points.forward[0]) if is_inside else None
+    k, strike = points.k, np.full(x.size, np.nan)
+    if where.axis == "log_moneyness":
+        k, strike = x, np.exp(x) * (forward or np.nan)
+    elif where.axis == "strike":
+        k, strike = np.log(x / (forward or np.nan)), x
+    elif forward is not None:
+        strike = forward * np.exp(k)
+    words = tuple(PointStatus(s).name.lower() for s in points.status.tolist())
+    if not is_inside:
+        reason = f"the fitted expiries reach from {_days(rows[0])} to {_days(rows[-1])} days"
+    else:
+        low, high = max(r["k_min"] for r in used), min(r["k_max"] for r in used)
+        reason = f"quotes reach from {low:.4f} to {high:.4f} in log-moneyness"
+    return Reading(
+        tte=tte,
+        forward=forward,
+        log_moneyness=k,
+        strike=strike,
+        implied_vol=points.implied_vol,
+        std_error=points.std_error,
+        status=words,
+        reason=tuple(None if word == "supported" else reason for word in words),
+        slices=used,
+    )
+
+
+def _days(row: Row) -> str:
+    return f"{365.0 * row['tte_years']:.1f}"
+
+
+def _nothing(
+    tte: float | None, where: Where, status: str, reason: str, slices: tuple[Row, ...]
+) -> Reading:
+    x = np.array(where.values)
+    none = np.full(x.size, np.nan)
+    return Reading(
+        tte=tte,
+        forward=None,
+        log_moneyness=x if where.axis == "log_moneyness" else none,
+        strike=x if where.axis == "strike" else none,
+        implied_vol=none,
+        std_error=none,
+        status=(status,) * x.size,
+        reason=(reason,) * x.size,
+        slices=slices,
+    )
+
+
+def stored_surface(
+    lake: Lake,
+    symbol: str,
+    day: date,
+    *,
+    model: str = SMILE_MODELS[0],
+    snapshot: str = "EOD",
+    known_at: datetime | None = None,
+) -> StoredSurface:
+    """Return a stored surface; NotStored, with what there is instead, if there is none."""
+    found = stored_surfaces(lake, symbol, [day], model=model, snapshot=snapshot, known_at=known_at)
+    if not found:
+        raise NotStored(_missing(lake, symbol, day, model, snapshot, known_at))
+    return found[0]
+
+
+def stored_surfaces(
+    lake: Lake,
+    symbol: str,
+    days: Sequence[date],
+    *,
+    model: str = SMILE_MODELS[0],
+    snapshot: str = "EOD",
+    known_at: datetime | None = None,
+) -> list[StoredSurface]:
+    """Return the stored surfaces of some sessions, in order; sessions without one are left out.
+
+    A surface stays in memory under the identity of its version, so that what the lake holds
+    unchanged is not read again.
+    """
+    while True:
+        footers = _footers(lake, symbol, days, known_at)
+        keys = {
+            day: (str(lake.root), symbol, day, snapshot, model, footer.known_at)
+            for day, footer in footers.items()
+        }
+        found = {day: _kept.get(key) for day, key in keys.items()}
+        unknown = [day for day, one in found.items() if one is None]
+        if unknown:
+            rows = lake.read(TABLE, unknown, symbols=[symbol], snapshot=snapshot, known_at=known_at)
+            if _footers(lake, symbol, unknown, known_at) != {d: footers[d] for d in unknown}:
+                continue  # replaced while it was read: which version these rows are is not known
+            rows = rows.filter(pl.col("model_type") == model)
+            own = rows.partition_by("quote_date", as_dict=True)
+            if len(_kept) + len(unknown) > _MOST_KEPT:
+                _kept.clear()
+            for day in unknown:
+                one = own.get((day,), rows.clear())
+                surface = StoredSurface(symbol, day, snapshot, model, one, footers[day])
+                found[day] = _kept[keys[day]] = surface
+        return [one for one in found.values() if one is not None and not one.rows.is_empty()]
+
+
+def _footers(
+    lake: Lake, symbol: str, days: Sequence[date], known_at: datetime | None
+) -> dict[date, Footer]:
+    footers = {day: lake.versions(TABLE, [day], known_at) for day in days}
+    return {day: own[0][1] for day, own in footers.items() if own and symbol in own[0][1].parts}
+
+
+def _missing(
+    lake: Lake, symbol: str, day: date, model: str, snapshot: str, known_at: datetime | None
+) -> str:
+    """Say why there is no such surface, and what there is instead."""
+    stored = lake.days(TABLE)
+    if not stored:
+        return "no surface is stored yet; try `volsurf demo`, or see `volsurf status`"
+    own = lake.days(TABLE, symbol)
+    if not own:
+        newest = lake.footer(TABLE, stored[-1])
+        there = ", ".join(newest.parts) if newest else ""
+        return f"no surface of {symbol} is stored; there are {there or 'other symbols'}"
+    if day not in own:
+        is_chain_there = lake.content_hash("raw_options_chains", day, symbol) is not None
+        half = ", though its chain is: it has not been computed yet" if is_chain_there else ""
+        near = sorted(sorted(own, key=lambda d: abs((d - day).days))[:2])
+        return (
+            f"no surface of {symbol} is stored for {day}{half}; "
+            f"nearest sessions are {', '.join(map(str, near))}"
+        )
+    if known_at is not None:
+        return f"no surface of {symbol} for {day} was known at {known_at:%Y-%m-%d %H:%M:%S} UTC"
+    return f"no {model} surface of {symbol} is stored for {day} {snapshot}"

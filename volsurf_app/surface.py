@@ -1,0 +1,264 @@
+"""Points of a surface, asked for in one way by Python, command line, server and pages.
+
+    from volsurf_app import surface
+    surface.at("SPY", tenor="30d", delta=-0.25, on="2026-11-19").implied_vol
+
+Belongs here: from a question to its answer. Not here: how a question is understood (`questions`),
+how a stored surface is read (`stored_surface`), what an answer says (`surface_answers`). Outside
+the quotes' support there is no value, but a status and a reason; what the lake does not hold at all
+raises `questions.NotStored`.
+"""
+
+import math
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from scipy.special import ndtr
+
+from volsurf_app.questions import (
+    BadQuestion,
+    Day,
+    NotStored,
+    Tenor,
+    When,
+    Where,
+    as_day,
+    as_instant,
+    as_snapshot,
+    as_symbol,
+    when,
+    where,
+)
+from volsurf_app.stored_surface import (
+    TABLE,
+    Row,
+    StoredSurface,
+    stored_surface,
+    stored_surfaces,
+)
+from volsurf_app.surface_answers import SurfaceGrid, SurfacePoint, slice_used
+from volsurf_tables.surfaces import SMILE_MODELS
+
+if TYPE_CHECKING:
+    from volsurf_resources.lake import Lake
+
+
+def at(
+    symbol: str,
+    *,
+    tenor: Tenor | None = None,
+    tte: float | None = None,
+    expiry: Day | None = None,
+    root: str | None = None,
+    log_moneyness: float | None = None,
+    delta: float | None = None,
+    strike: float | None = None,
+    on: Day | None = None,
+    model: str = SMILE_MODELS[0],
+    snapshot: str = "EOD",
+    known_at: datetime | str | None = None,
+    lake: "Lake | None" = None,
+) -> SurfacePoint:
+    """Return one point of a stored surface, by interpolation or of the listed expiry's own smile.
+
+    Parameters
+    ----------
+    tenor, tte, expiry
+        When, exactly one: "30d", "4w", "1y" or calendar days; years; a listed expiry, of which
+        `root` chooses one of several option roots.
+    log_moneyness, delta, strike
+        Where, exactly one: ln(strike / forward); undiscounted forward delta, negative for puts;
+        USD.
+    on
+        The session; None for the last one stored.
+    known_at
+        The surface as it was known at that time.
+    lake
+        Where to look; None for the lake of the settings.
+
+    Raises
+    ------
+    BadQuestion, NotStored
+        As `volsurf_app.questions` tells.
+    """
+    time, place = when(tenor, tte, expiry, root), where(log_moneyness, delta, strike)
+    stored = open_surface(symbol, on, model, snapshot, known_at, lake)
+    return point_of(stored, time, place)
+
+
+def points(
+    symbol: str,
+    times: Sequence[When],
+    places: Where,
+    *,
+    on: Day | None = None,
+    model: str = SMILE_MODELS[0],
+    snapshot: str = "EOD",
+    known_at: datetime | str | None = None,
+    lake: "Lake | None" = None,
+) -> SurfaceGrid:
+    """Return the points of all `times` with all `places`; errors as for `at`."""
+    if not times:
+        raise BadQuestion("a grid needs at least one time, was empty")
+    stored = open_surface(symbol, on, model, snapshot, known_at, lake)
+    readings = [stored.read(time, places) for time in times]
+    used = {(s["expiration_date"], s["root"]): s for r in readings for s in r.slices}
+    listed = tuple(time.expiry for time in times if time.expiry is not None)
+    return SurfaceGrid(
+        symbol=stored.symbol,
+        quote_date=stored.day,
+        snapshot=stored.snapshot,
+        model=stored.model,
+        axis=places.axis,
+        places=places.values,
+        tte_years=tuple(r.tte for r in readings),
+        expiration_dates=listed if len(listed) == len(times) else None,
+        forward=tuple(r.forward for r in readings),
+        implied_vol=[_list(r.implied_vol) for r in readings],
+        std_error=[_list(r.std_error) for r in readings],
+        log_moneyness=[_list(r.log_moneyness) for r in readings],
+        strike=[_list(r.strike) for r in readings],
+        status=[list(r.status) for r in readings],
+        slices=tuple(slice_used(used[key]) for key in sorted(used)),
+        known_at=stored.footer.known_at,
+        content_hash=stored.footer.parts[stored.symbol],
+    )
+
+
+def history(
+    symbol: str,
+    time: When,
+    place: Where,
+    *,
+    start: Day,
+    end: Day,
+    model: str = SMILE_MODELS[0],
+    snapshot: str = "EOD",
+    lake: "Lake | None" = None,
+) -> pl.DataFrame:
+    """Return one point through the stored sessions of a range, one row per session.
+
+    Columns: quote_date, implied_vol, std_error, log_moneyness, strike, forward, tte_years, status,
+    reason. Sessions without a surface are absent; a listed expiry that a session does not have is
+    a row of status `no_expiry`.
+    """
+    first, last = as_day(start), as_day(end)
+    lake = lake or _own_lake()
+    days = [day for day in lake.days(TABLE) if first <= day <= last]
+    asked = as_symbol(symbol)
+    found = stored_surfaces(lake, asked, days, model=_model(model), snapshot=as_snapshot(snapshot))
+    rows = [{"quote_date": stored.day, **_at_session(stored, time, place)} for stored in found]
+    return pl.DataFrame(rows, schema=_HISTORY)
+
+
+_HISTORY = {
+    "quote_date": pl.Date,
+    **dict.fromkeys(
+        ("implied_vol", "std_error", "log_moneyness", "strike", "forward", "tte_years"), pl.Float64
+    ),
+    "status": pl.String,
+    "reason": pl.String,
+}
+
+
+def _at_session(stored: StoredSurface, time: When, place: Where) -> Row:
+    try:
+        reading = stored.read(time, place)
+    except NotStored as error:
+        return {"status": "no_expiry", "reason": str(error)}
+    return {
+        "implied_vol": _number(reading.implied_vol[0]),
+        "std_error": _number(reading.std_error[0]),
+        "log_moneyness": _number(reading.log_moneyness[0]),
+        "strike": _number(reading.strike[0]),
+        "forward": reading.forward,
+        "tte_years": reading.tte,
+        "status": reading.status[0],
+        "reason": reading.reason[0],
+    }
+
+
+def point_of(stored: StoredSurface, time: When, place: Where) -> SurfacePoint:
+    """Return a point of a surface that is at hand; `place` holds one value."""
+    reading = stored.read(time, place)
+    vol, k = _number(reading.implied_vol[0]), _number(reading.log_moneyness[0])
+    (asked,) = place.values
+    return SurfacePoint(
+        symbol=stored.symbol,
+        quote_date=stored.day,
+        snapshot=stored.snapshot,
+        model=stored.model,
+        implied_vol=vol,
+        std_error=_number(reading.std_error[0]),
+        status=reading.status[0],
+        reason=reading.reason[0],
+        log_moneyness=k,
+        strike=_number(reading.strike[0]),
+        delta=asked if place.axis == "delta" else _delta(vol, k, reading.tte),
+        forward=reading.forward,
+        tte_years=reading.tte,
+        total_variance=None if vol is None or reading.tte is None else vol * vol * reading.tte,
+        expiration_date=time.expiry,
+        root=reading.slices[0]["root"] if time.expiry is not None else None,
+        slices=tuple(map(slice_used, reading.slices)),
+        known_at=stored.footer.known_at,
+        content_hash=stored.footer.parts[stored.symbol],
+    )
+
+
+def _delta(vol: float | None, k: float | None, tte: float | None) -> float | None:
+    """Forward delta of the out-of-the-money option."""
+    if vol is None or k is None or tte is None:
+        return None
+    spread = vol * math.sqrt(tte)
+    call = float(ndtr(-k / spread + 0.5 * spread))
+    return call if k >= 0.0 else call - 1.0
+
+
+def open_surface(
+    symbol: str,
+    on: Day | None = None,
+    model: str = SMILE_MODELS[0],
+    snapshot: str = "EOD",
+    known_at: datetime | str | None = None,
+    lake: "Lake | None" = None,
+) -> StoredSurface:
+    """Return the stored surface of a session (None: the last one stored); errors as for `at`."""
+    lake = lake or _own_lake()
+    asked, at_time = as_symbol(symbol), as_instant(known_at)
+    day = last_session(lake, asked) if on is None else as_day(on)
+    return stored_surface(
+        lake, asked, day, model=_model(model), snapshot=as_snapshot(snapshot), known_at=at_time
+    )
+
+
+def last_session(lake: "Lake", symbol: str) -> date:
+    """Return the last session whose surface is stored; date.min, which never is, if none is."""
+    for day in reversed(lake.days(TABLE)):
+        if lake.content_hash(TABLE, day, symbol) is not None:
+            return day
+    return date.min
+
+
+def _own_lake() -> "Lake":
+    from volsurf_app import queries
+    from volsurf_resources.settings import Settings
+
+    return queries.open_lake(Settings())
+
+
+def _model(text: str) -> str:
+    if (model := text.strip().upper()) not in SMILE_MODELS:
+        raise BadQuestion(f"a surface's model is {' or '.join(SMILE_MODELS)}, was {text[:40]!r}")
+    return model
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _list(values: Any) -> list[float | None]:
+    return [x if math.isfinite(x) else None for x in np.asarray(values).tolist()]
