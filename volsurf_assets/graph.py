@@ -9,13 +9,21 @@ from types import ModuleType
 
 import dagster as dg
 
-from volsurf_assets import forwards, issues, quotes, smiles, surfaces, variance
+from volsurf_assets import forwards, issues, quotes, smiles, stochastic_vol, surfaces, variance
 from volsurf_assets.market import MARKET_ASSETS, MARKET_TABLES
 from volsurf_assets.recipe import Recipe
 from volsurf_assets.table_asset import as_asset
 from volsurf_tables.table import Table
 
-FAMILIES: tuple[ModuleType, ...] = (forwards, issues, quotes, smiles, surfaces, variance)
+FAMILIES: tuple[ModuleType, ...] = (
+    forwards,
+    issues,
+    quotes,
+    smiles,
+    stochastic_vol,
+    surfaces,
+    variance,
+)
 
 
 def in_order(recipes: Iterable[Recipe]) -> tuple[Recipe, ...]:

@@ -140,7 +140,7 @@ class Settings(BaseSettings):
     )
     heston_start: Five = Field(
         (2.0, 0.04, 0.3, -0.7, 0.04),
-        description="Where a full search begins, besides what the smiles suggest.",
+        description="Where a full search goes on if what the smiles suggest leads nowhere.",
     )
     heston_objective: Literal["volatility", "relative_price"] = Field(
         "volatility", description="Errors that Heston's fit makes small."
@@ -153,7 +153,7 @@ class Settings(BaseSettings):
         5.0, ge=0.0, description="Begin at the last parameters if VIX moved less, in %."
     )
     heston_global_rmse_vol_points: float = Field(
-        2.0, ge=0.0, description="Differential evolution is tried where Heston fits no better."
+        2.0, ge=0.0, description="A search that ends above this error begins anew elsewhere."
     )
     max_heston_rmse_vol_points: float = Field(
         5.0, gt=0.0, description="An error of Heston's fit above this raises an alert."
@@ -178,7 +178,9 @@ class Settings(BaseSettings):
         None, description="Log file; empty for logs/volsurf.log in VOLSURF_HOME."
     )
 
-    @field_validator("volsurf_symbols", "heston_lower", "heston_upper", "heston_start", mode="before")
+    @field_validator(
+        "volsurf_symbols", "heston_lower", "heston_upper", "heston_start", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):

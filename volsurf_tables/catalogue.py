@@ -7,6 +7,7 @@ from volsurf_tables.market import (
     UNDERLYING_PRICES,
 )
 from volsurf_tables.quotes import IMPLIED_FORWARDS, OPTION_QUOTES, QUOTE_ISSUES
+from volsurf_tables.stochastic_vol import HESTON_SURFACES
 from volsurf_tables.surfaces import (
     FITTED_SURFACES,
     SURFACE_CHANGES,
@@ -25,6 +26,7 @@ TABLES: tuple[Table, ...] = (
     IMPLIED_FORWARDS,
     OPTION_QUOTES,
     FITTED_SURFACES,
+    HESTON_SURFACES,
     SURFACE_POINTS,
     TERM_STRUCTURE_PARAMS,
     SURFACE_CHANGES,

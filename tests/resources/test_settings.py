@@ -48,6 +48,15 @@ OTHERS = {
     "fit_side": ("CALLS", "CALLS"),
     "fit_weighting": ("equal", "equal"),
     "max_fit_rmse_vol_points": ("0.5", 0.5),
+    "heston_lower": ("0.2,0.02,0.02,-0.9,0.02", (0.2, 0.02, 0.02, -0.9, 0.02)),
+    "heston_upper": ("20,2,4,0.9,2", (20.0, 2.0, 4.0, 0.9, 2.0)),
+    "heston_start": ("1, 0.05, 0.5, -0.5, 0.05", (1.0, 0.05, 0.5, -0.5, 0.05)),
+    "heston_objective": ("relative_price", "relative_price"),
+    "heston_feller_penalty": ("0.1", 0.1),
+    "heston_max_options": ("50", 50),
+    "heston_warm_start_vix_pct": ("0", 0.0),
+    "heston_global_rmse_vol_points": ("1", 1.0),
+    "max_heston_rmse_vol_points": ("3", 3.0),
     "vrp_window": ("126", 126),
     "vrp_min_history": ("5", 5),
     "alert_webhook_url": ("http://127.0.0.1:9/x", SecretStr("http://127.0.0.1:9/x")),
@@ -61,7 +70,8 @@ OTHERS = {
     "log_file": ("/elsewhere/log.txt", Path("/elsewhere/log.txt")),
 }
 PLACES = ("volsurf_home", "volsurf_archive", "volsurf_archive_mapping", "duckdb", "log_", "alert")
-ASKED = ("volsurf_symbols", "default_symbol", "ingestion_start_date", "max_fit_rmse_vol_points")
+ASKED = ("volsurf_symbols", "default_symbol", "ingestion_start_date", "max_fit_rmse_vol_points",
+         "max_heston_rmse_vol_points")  # fmt: skip
 REACHED = ("smtp_", "theta_", "deribit_", "history_retention")
 
 
@@ -127,6 +137,8 @@ def test_fingerprint_is_the_same_in_another_folder(tmp_path, monkeypatch):
         ("theta_snapshot_time", "quarter to four"),
         ("max_spread_pct", "0"),
         ("min_strikes_per_fit", "3"),
+        ("heston_lower", "0.1,0.01,0.01,-0.99"),
+        ("heston_upper", "10,1,2,-0.99,1"),
         ("smtp_port", "70000"),
         ("log_level", "LOUD"),
     ],
