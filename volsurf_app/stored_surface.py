@@ -7,12 +7,13 @@ same content. Not here: what a point's answer says (`surface`), or any fitting.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from volsurf_app.kept_rows import KeptRows, kept_rows
 from volsurf_app.questions import NotStored, When, Where
 from volsurf_math.surfaces.interpolation import PointStatus, Surface
 from volsurf_resources.lake import Lake
@@ -23,12 +24,9 @@ from volsurf_tables.surfaces import SMILE_MODELS
 TABLE = "fitted_surfaces"
 SVI = ("svi_a", "svi_b", "svi_rho", "svi_m", "svi_sigma")
 _SLICE = ("root", "expiration_date")
-_MOST_KEPT = 1024  # surfaces, of some 20 kB each
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Row = dict[str, Any]
-_Key = tuple[str, str, date, str, str, datetime]
-_kept: dict[_Key, "StoredSurface"] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,37 +213,17 @@ def stored_surfaces(
 ) -> list[StoredSurface]:
     """Return the stored surfaces of some sessions, in order; sessions without one are left out.
 
-    A surface stays in memory under the identity of its version, so that what the lake holds
-    unchanged is not read again.
+    What the lake holds unchanged is neither read nor built again.
     """
-    while True:
-        footers = _footers(lake, symbol, days, known_at)
-        keys = {
-            day: (str(lake.root), symbol, day, snapshot, model, footer.known_at)
-            for day, footer in footers.items()
-        }
-        found = {day: _kept.get(key) for day, key in keys.items()}
-        unknown = [day for day, one in found.items() if one is None]
-        if unknown:
-            rows = lake.read(TABLE, unknown, symbols=[symbol], snapshot=snapshot, known_at=known_at)
-            if _footers(lake, symbol, unknown, known_at) != {d: footers[d] for d in unknown}:
-                continue  # replaced while it was read: which version these rows are is not known
-            rows = rows.filter(pl.col("model_type") == model)
-            own = rows.partition_by("quote_date", as_dict=True)
-            if len(_kept) + len(unknown) > _MOST_KEPT:
-                _kept.clear()
-            for day in unknown:
-                one = own.get((day,), rows.clear())
-                surface = StoredSurface(symbol, day, snapshot, model, one, footers[day])
-                found[day] = _kept[keys[day]] = surface
-        return [one for one in found.values() if one is not None and not one.rows.is_empty()]
+    kept = kept_rows(lake, TABLE, symbol, days, snapshot=snapshot, known_at=known_at)
+    found = [_built(rows, symbol, day, snapshot, model) for day, rows in kept.items()]
+    return [one for one in found if not one.rows.is_empty()]
 
 
-def _footers(
-    lake: Lake, symbol: str, days: Sequence[date], known_at: datetime | None
-) -> dict[date, Footer]:
-    footers = {day: lake.versions(TABLE, [day], known_at) for day in days}
-    return {day: own[0][1] for day, own in footers.items() if own and symbol in own[0][1].parts}
+@lru_cache(maxsize=1024)
+def _built(kept: KeptRows, symbol: str, day: date, snapshot: str, model: str) -> StoredSurface:
+    rows = kept.rows.filter(pl.col("model_type") == model)
+    return StoredSurface(symbol, day, snapshot, model, rows, kept.footer)
 
 
 def _missing(

@@ -39,7 +39,14 @@ from volsurf_app.stored_surface import (
     stored_surface,
     stored_surfaces,
 )
-from volsurf_app.surface_answers import SurfaceGrid, SurfacePoint, slice_used
+from volsurf_app.surface_answers import (
+    SliceUsed,
+    SurfaceGrid,
+    SurfacePoint,
+    SviParams,
+    SviSlice,
+    of_row,
+)
 from volsurf_tables.surfaces import SMILE_MODELS
 
 if TYPE_CHECKING:
@@ -122,7 +129,29 @@ def points(
         log_moneyness=[_list(r.log_moneyness) for r in readings],
         strike=[_list(r.strike) for r in readings],
         status=[list(r.status) for r in readings],
-        slices=tuple(slice_used(used[key]) for key in sorted(used)),
+        slices=tuple(of_row(SliceUsed, used[key]) for key in sorted(used)),
+        known_at=stored.footer.known_at,
+        content_hash=stored.footer.parts[stored.symbol],
+    )
+
+
+def svi_params(
+    symbol: str,
+    *,
+    on: Day | None = None,
+    model: str = SMILE_MODELS[0],
+    snapshot: str = "EOD",
+    known_at: datetime | str | None = None,
+    lake: "Lake | None" = None,
+) -> SviParams:
+    """Return the stored parameters of every listed expiry of a session; errors as for `at`."""
+    stored = open_surface(symbol, on, model, snapshot, known_at, lake)
+    return SviParams(
+        symbol=stored.symbol,
+        quote_date=stored.day,
+        snapshot=stored.snapshot,
+        model=stored.model,
+        slices=tuple(of_row(SviSlice, row) for row in stored.all_rows),
         known_at=stored.footer.known_at,
         content_hash=stored.footer.parts[stored.symbol],
     )
@@ -203,7 +232,7 @@ def point_of(stored: StoredSurface, time: When, place: Where) -> SurfacePoint:
         total_variance=None if vol is None or reading.tte is None else vol * vol * reading.tte,
         expiration_date=time.expiry,
         root=reading.slices[0]["root"] if time.expiry is not None else None,
-        slices=tuple(map(slice_used, reading.slices)),
+        slices=tuple(of_row(SliceUsed, row) for row in reading.slices),
         known_at=stored.footer.known_at,
         content_hash=stored.footer.parts[stored.symbol],
     )

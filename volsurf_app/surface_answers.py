@@ -3,11 +3,17 @@
 Belongs here: frozen records, plain enough for JSON. Not here: how they are found (`surface`).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
+from typing import TypeVar
 
 from volsurf_app.questions import Axis
 from volsurf_app.stored_surface import Row
+from volsurf_tables.quotes import OPTION_QUOTES
+from volsurf_tables.surfaces import FITTED_SURFACES
+from volsurf_tables.table import Table
+
+_Answer = TypeVar("_Answer")
 
 MONEYNESS = "ln(strike / forward)"
 DELTA = "undiscounted forward delta, N(d1) for calls and N(d1) - 1 for puts"
@@ -32,7 +38,7 @@ class SliceUsed:
     tte_years: float
     status: str
     reason: str | None
-    rmse_vol_points: float | None
+    rmse: float | None
     passes_no_arbitrage: bool | None
     butterfly_arbitrage_violations: int | None
     calendar_arbitrage_violations: int | None
@@ -102,16 +108,94 @@ class SurfaceGrid:
     units: dict[str, str] = field(default_factory=UNITS.copy)
 
 
-def slice_used(row: Row) -> SliceUsed:
-    """Return what an answer says of a stored smile."""
-    names = (
-        *("root", "status", "reason", "passes_no_arbitrage", "butterfly_arbitrage_violations"),
-        *("calendar_arbitrage_violations", "min_durrleman_g", "min_calendar_slope"),
-        *("left_wing_slope", "right_wing_slope"),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SviSlice:
+    """The raw SVI parameters of a listed expiry as stored; None where there is no smile."""
+
+    root: str
+    expiration_date: date
+    tte_years: float | None
+    forward: float | None
+    svi_a: float | None
+    svi_b: float | None
+    svi_rho: float | None
+    svi_m: float | None
+    svi_sigma: float | None
+    k_min: float | None
+    k_max: float | None
+    atm_vol: float | None
+    atm_vol_std_error: float | None
+    rmse: float | None
+    num_points: int | None
+    passes_no_arbitrage: bool | None
+    status: str
+    reason: str | None
+    parameters_date: date | None
+    model_version: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SviParams:
+    """All stored smiles of one session and model: w(k) = a + b (rho (k - m) + hypot(k - m, sigma)).
+
+    `w` is total variance, implied_vol^2 x tte_years.
+    """
+
+    symbol: str
+    quote_date: date
+    snapshot: str
+    model: str
+    slices: tuple[SviSlice, ...]
+    known_at: datetime
+    content_hash: str
+    moneyness: str = MONEYNESS
+    units: dict[str, str] = field(default_factory=lambda: units_of(SviSlice, FITTED_SURFACES))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractGreeks:
+    """Black premium and greeks of a listed contract at the surface's vol, on the spot.
+
+    None where the surface has no vol there. The premium is European: `exercise_style` says what
+    the contract is.
+    """
+
+    symbol: str
+    quote_date: date
+    snapshot: str
+    model: str
+    root: str
+    expiration_date: date
+    strike: float
+    option_type: str
+    exercise_style: str | None
+    implied_vol: float | None
+    std_error: float | None
+    status: str
+    reason: str | None
+    price: float | None
+    delta: float | None
+    gamma: float | None
+    theta: float | None
+    vega: float | None
+    rho: float | None
+    tte_years: float | None
+    spot: float | None
+    forward: float | None
+    discount_factor: float | None
+    known_at: datetime
+    content_hash: str
+    units: dict[str, str] = field(
+        default_factory=lambda: {"price": "USD"} | units_of(ContractGreeks, OPTION_QUOTES)
     )
-    return SliceUsed(
-        expiration_date=row["expiration_date"],
-        tte_years=row["tte_years"],
-        rmse_vol_points=row["rmse"],
-        **{name: row[name] for name in names},
-    )
+
+
+def units_of(answer: type, table: Table) -> dict[str, str]:
+    """Return the units of an answer's fields that are columns of a table."""
+    units = {column.name: column.unit for column in table.columns}
+    return {f.name: units[f.name] for f in fields(answer) if units.get(f.name, "-") != "-"}
+
+
+def of_row(answer: type[_Answer], row: Row) -> _Answer:
+    """Return the record whose fields are columns of a stored row."""
+    return answer(**{f.name: row[f.name] for f in fields(answer)})  # type: ignore[arg-type]

@@ -171,22 +171,16 @@ def _solve(own: pl.DataFrame, dividends: Dividends) -> pl.DataFrame:
 
 def _greeks(terms: Terms, vol: Array) -> dict[str, Array]:
     """Greeks on the spot at fixed rate and carry, theta with the passing of a year."""
-    from volsurf_math.greeks import black_greeks
+    from volsurf_math.greeks import black_greeks, on_spot
 
-    forward = terms.forward
-    on_forward = black_greeks(
-        forward, terms.strike, terms.tte, vol, terms.discount_factor, terms.is_call
+    of_forward = black_greeks(
+        terms.forward, terms.strike, terms.tte, vol, terms.discount_factor, terms.is_call
     )
-    per_spot = forward / terms.spot  # dF/dS at fixed carry
-    return {
-        "delta": on_forward.delta * per_spot,
-        "gamma": on_forward.gamma * per_spot**2,
-        "theta": on_forward.theta
-        + terms.rate * on_forward.price
-        - terms.carry * forward * on_forward.delta,
-        "vega": on_forward.vega,
-        "rho": on_forward.rho,
-    }
+    greeks = on_spot(
+        of_forward, spot=terms.spot, forward=terms.forward, rate=terms.rate, carry=terms.carry
+    )
+    names = ("delta", "gamma", "theta", "vega", "rho")
+    return {name: getattr(greeks, name) for name in names}
 
 
 def _words(status: Any) -> pl.Series:

@@ -16,8 +16,8 @@ vanna     :math:`\partial^2 P/\partial F\partial\sigma = -D\phi(d_1) d_2/\sigma`
 volga     :math:`\partial^2 P/\partial\sigma^2 = \mathrm{vega}\; d_1 d_2/\sigma`
 ========  ==================================================================================
 
-On the spot, where :math:`F = S e^{(r-q)T}`: multiply delta and vanna by F/S and gamma by
-:math:`(F/S)^2`. A position's theta with spot, rate and yield held is
+On the spot (:func:`on_spot`), where :math:`F = S e^{(r-q)T}`: multiply delta and vanna by F/S and
+gamma by :math:`(F/S)^2`. A position's theta with spot, rate and yield held is
 :math:`\mathrm{theta} + rP - (r-q)F\,\mathrm{delta}`.
 """
 
@@ -104,3 +104,31 @@ def black_greeks(
     fields = np.empty((len(BlackGreeks._fields), columns[0].size))
     _fill(*columns, *fields)
     return BlackGreeks(*(field.reshape(shape) for field in fields))
+
+
+def on_spot(
+    greeks: BlackGreeks,
+    *,
+    spot: ArrayLike,
+    forward: ArrayLike,
+    rate: ArrayLike,
+    carry: ArrayLike,
+) -> BlackGreeks:
+    """Return greeks on the spot from those on the forward, as the module defines them.
+
+    Parameters
+    ----------
+    spot, forward : array
+        In one unit.
+    rate, carry : array
+        Continuous, per year; carry is ln(forward / spot) / tte.
+    """
+    forward, slope = np.asarray(forward, float), np.divide(forward, spot)
+    return greeks._replace(
+        delta=greeks.delta * slope,
+        gamma=greeks.gamma * slope**2,
+        vanna=greeks.vanna * slope,
+        theta=greeks.theta
+        + np.multiply(rate, greeks.price)
+        - np.multiply(carry, forward) * greeks.delta,
+    )
