@@ -1,0 +1,101 @@
+"""The market replayed from recorded snapshots: the same frames as live, with nobody asked.
+
+Belongs here: what a `MarketSource` offers, from files. Not here: units, names of files.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from volsurf_resources.deribit import translation
+from volsurf_resources.deribit.days import OFFICIAL, DayRange, utc_day
+from volsurf_resources.deribit.names import market_of
+from volsurf_resources.deribit.questions import Candle
+from volsurf_resources.deribit.recordings import Recordings
+from volsurf_resources.deribit.snapshot import Snapshot
+from volsurf_resources.source import NoData
+
+
+class RecordedDeribit:
+    """A `MarketSource` over a folder of snapshots, or over one file.
+
+    Bars and index levels are those that the snapshots brought along; a day without has a bar of
+    the spot index at its snapshots. `day_range` says when a day begins and ends.
+    """
+
+    def __init__(self, recordings: Path, *, day_range: DayRange = utc_day) -> None:
+        self._recordings = Recordings(recordings)
+        self._day_range = day_range
+
+    @property
+    def name(self) -> str:
+        """Word for `data_source`."""
+        return translation.SOURCE
+
+    @property
+    def recordings(self) -> Recordings:
+        """The files."""
+        return self._recordings
+
+    def chain(self, symbol: str, session: date, *, snapshot: str = OFFICIAL) -> pl.DataFrame:
+        """Return one chain of a day: the official one, or the one of HHMM; NoData if none."""
+        return translation.chain(self._recordings.snapshot(symbol, session, snapshot))
+
+    def chains(self, symbol: str, session: date) -> pl.DataFrame:
+        """Return the chains of all snapshots of a day, the official one as EOD; NoData if none."""
+        labels = self.snapshots(symbol, session)
+        if not labels:
+            raise NoData(f"nobody recorded {symbol} on {session}")
+        return pl.concat([self.chain(symbol, session, snapshot=label) for label in labels])
+
+    def snapshots(self, symbol: str, session: date) -> Sequence[str]:
+        """Return the names of a day's snapshots, in order; the official one is EOD."""
+        return self._recordings.labels(symbol, session)
+
+    def underlying(self, symbol: str, start: date, end: date) -> pl.DataFrame:
+        """Return daily bars of the days that the snapshots know."""
+        snapshots = list(self._recordings.between(symbol, start, end))
+        bars = _together(snapshot.candles for snapshot in snapshots)
+        known = {datetime.fromtimestamp(bar[0] / 1000.0, UTC).date() for bar in bars}
+        spots = [_spot(own) for own in snapshots if own.taken_at.date() not in known]
+        every = _together([bars, *spots])
+        return translation.underlying_prices(every, symbol, days_of(start, end), self._day_range)
+
+    def rates(self, session: date) -> pl.DataFrame:
+        """Return the rate at which the exchange values: 0."""
+        return translation.zero_rates(session)
+
+    def index_levels(self, start: date, end: date) -> pl.DataFrame:
+        """Return daily bars of DVOL_BTC and DVOL_ETH; an empty frame if there are none."""
+        days, frames = days_of(start, end), [translation.no_levels()]
+        for symbol in self._recordings.symbols():
+            if (index := market_of(symbol).volatility_index) is not None:
+                bars = _together(s.levels for s in self._recordings.between(symbol, start, end))
+                frames.append(translation.index_levels(bars, index, days, self._day_range))
+        return pl.concat(frames).unique(["index", "quote_date"], maintain_order=True)
+
+    def sessions(self, symbol: str, start: date, end: date) -> Sequence[date]:
+        """Return the days of which there is a snapshot."""
+        own = {at.date() for at in self._recordings.instants(symbol)}
+        return sorted(day for day in own if start <= day <= end)
+
+
+def days_of(start: date, end: date) -> Sequence[date]:
+    """Return every day of a range: this market knows no holidays."""
+    return [start + timedelta(days=n) for n in range((end - start).days + 1)]
+
+
+def _together(series: Iterable[Iterable[Candle]]) -> list[Candle]:
+    """Bars of several series in order; of one hour the last told."""
+    found = {bar[0]: bar for bars in series for bar in bars}
+    return [found[at] for at in sorted(found)]
+
+
+def _spot(snapshot: Snapshot) -> list[Candle]:
+    """Return the spot index at a snapshot as a bar of no length, without volume."""
+    price = translation.number(snapshot.index_price)
+    if price is None:
+        return []
+    return [[1000.0 * snapshot.taken_at.timestamp(), price, price, price, price]]
