@@ -13,6 +13,7 @@ from volsurf_tables.table import Column, Table
 
 TRAILING = 20  # sessions that a measure is compared with
 _FEWEST_TRAILING = 5
+_FEWEST_CHANGES = 10  # a deviation is less well known than a median
 USED = ("fitted", "carried")  # statuses of smiles that have parameters
 
 
@@ -85,12 +86,11 @@ def arbitrage_share(smiles: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def numerical_failures(smiles: pl.DataFrame) -> pl.DataFrame:
-    """Return the smiles whose fit failed as a computation, even where a carried one stands in."""
+def numerical_failures(fits: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Return the fits that failed as computations, even where a carried one stands in."""
     did_not_converge = pl.col("reason").str.starts_with("no convergence").fill_null(False)
-    return smiles.filter((pl.col("status") == "failed") | did_not_converge).select(
-        "symbol", "quote_date", "root", "expiration_date", "model_type", "reason"
-    )
+    failed = fits.filter((pl.col("status") == "failed") | did_not_converge)
+    return failed.select(*table.key, "reason")
 
 
 def issue_share(issues: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
@@ -124,6 +124,45 @@ def degraded(
             pl.col("quote_date").is_in(list(days))
             & (pl.col("measure") > factor * pl.col("usual") + margin)
         )
+    )
+
+
+def parameter_values(fits: pl.DataFrame, table: Table, parameters: Sequence[str]) -> pl.DataFrame:
+    """Return key, parameter, value and std_error of what was fitted, one row per parameter."""
+    fitted = fits.filter(pl.col("status") == "fitted")
+    return pl.concat(
+        fitted.select(
+            *table.key,
+            parameter=pl.lit(name),
+            value=name,
+            std_error=pl.col(f"{name}_std_error").fill_null(0.0),
+        )
+        for name in parameters
+    )
+
+
+def jumps(values: pl.DataFrame, days: Sequence[date], deviations: float) -> pl.DataFrame:
+    """Return the parameters that moved by more than so many standard deviations, old and new.
+
+    `values` are `parameter_values` of the days and of those before them. The deviation is that of
+    up to 20 changes strictly before, of which it needs 10, and of the errors of both values.
+    """
+    series = values.drop("quote_date", "value", "std_error").columns
+    value, error, change = pl.col("value"), pl.col("std_error"), pl.col("value").diff()
+    past = change.shift(1).rolling_var(TRAILING, min_samples=_FEWEST_CHANGES)
+    noise = error**2 + error.shift(1) ** 2
+    return (
+        values.sort(*series, "quote_date")
+        .with_columns(
+            before=value.shift(1).over(series),
+            change=change.over(series),
+            deviation=(past + noise).sqrt().over(series),
+        )
+        .filter(
+            pl.col("quote_date").is_in(list(days))
+            & (pl.col("change").abs() > deviations * pl.col("deviation"))
+        )
+        .select("quote_date", *series, "before", now="value", usual="deviation")
     )
 
 

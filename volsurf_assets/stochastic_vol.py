@@ -21,9 +21,8 @@ from volsurf_assets.table_asset import table_asset
 from volsurf_resources.settings import Settings
 from volsurf_tables.market import INDEX_LEVELS
 from volsurf_tables.quotes import OPTION_QUOTES
-from volsurf_tables.stochastic_vol import HESTON_SURFACES
+from volsurf_tables.stochastic_vol import HESTON_PARAMETERS, HESTON_SURFACES
 
-PARAMETERS = ("kappa", "theta", "sigma", "rho", "v0")
 FEWEST_EXPIRIES = 2  # one smile does not tell how fast variance reverts
 
 _log = logging.getLogger("volsurf.assets")
@@ -83,7 +82,7 @@ def decide(
     change = 100.0 * (vix[day] / vix[last["quote_date"]] - 1.0)
     reason = f"VIX moved by {change:+.1f} % since {last['quote_date']}"
     is_calm = abs(change) < settings.heston_warm_start_vix_pct
-    own = {name: last[name] for name in PARAMETERS} if is_calm else None
+    own = {name: last[name] for name in HESTON_PARAMETERS} if is_calm else None
     return Start(parameters=own, reason=reason, vix_change_pct=change)
 
 
@@ -213,15 +212,15 @@ def _calibrate(
 def _heston(parameters: Iterable[float]) -> Any:
     from volsurf_math.heston import Heston
 
-    return Heston(**dict(zip(PARAMETERS, parameters, strict=True)))
+    return Heston(**dict(zip(HESTON_PARAMETERS, parameters, strict=True)))
 
 
 def _described(found: Found) -> dict[str, Any]:
     model, errors = found.best.model, found.best.standard_errors
     known = [float(error) if np.isfinite(error) else None for error in errors]
     return {
-        **{name: getattr(model, name) for name in PARAMETERS},
-        **{f"{name}_std_error": e for name, e in zip(PARAMETERS, known, strict=True)},
+        **{name: getattr(model, name) for name in HESTON_PARAMETERS},
+        **{f"{name}_std_error": e for name, e in zip(HESTON_PARAMETERS, known, strict=True)},
         "feller_ratio": model.feller_ratio,
         "is_feller": model.feller_ratio >= 1.0,
         "n_iterations": found.n_iterations,

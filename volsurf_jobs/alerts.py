@@ -16,12 +16,14 @@ from volsurf_resources.alerting import Alert, Alerter
 from volsurf_resources.settings import Settings
 
 _ALERTING_CHECKS = {
-    "fit_error_is_small": "look at the smiles of these sessions: `volsurf status`, then the UI",
+    "fit_error_is_small": "look at the fits of these sessions: `volsurf status`, then the UI",
+    "parameters_have_not_jumped": "compare the quotes of both sessions; a move of the market is "
+    "seen in surface_changes as well",
     "fit_quality_has_not_degraded": "compare the quotes of these sessions with those before",
     "quote_quality_has_not_degraded": "look at quote_issues of these sessions; fetch them again "
     "if the source was at fault",
     "arbitrage_share_below_1_percent": "look at fitted_surfaces where passes_no_arbitrage is false",
-    "no_numerical_failures": "look at the reasons in fitted_surfaces and report the smile",
+    "no_numerical_failures": "look at the reasons in the table and report the fit",
     "key_is_unique": "the partition is damaged: run it again with force",
     "schema_matches": "the partition is damaged: run it again with force",
 }

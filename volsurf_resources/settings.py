@@ -194,6 +194,16 @@ class Settings(BaseSettings):
     def _absolute(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().resolve()
 
+    @field_validator("heston_lower", "heston_upper", "heston_start")
+    @classmethod
+    def _is_possible(cls, parameters: Five) -> Five:
+        kappa, theta, sigma, rho, v0 = parameters
+        if not (min(kappa, theta, sigma, v0) > 0.0 and abs(rho) < 1.0):
+            raise ValueError(
+                f"Heston needs kappa, theta, sigma, v0 > 0 and |rho| < 1, was {parameters}"
+            )
+        return parameters
+
     @model_validator(mode="after")
     def _has_bounds_in_order(self) -> "Settings":
         if not all(map(float.__lt__, self.heston_lower, self.heston_upper)):

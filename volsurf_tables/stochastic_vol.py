@@ -7,6 +7,8 @@ have parameters for each expiry (`surfaces`).
 from volsurf_tables.columns import DAY, REASON, count, day, names, number, word, yes_no
 from volsurf_tables.table import Table
 
+HESTON_PARAMETERS = ("kappa", "theta", "sigma", "rho", "v0")
+
 _STD_ERROR = "Standard error of {}, were errors of quotes independent."
 
 HESTON_SURFACES = Table(

@@ -20,12 +20,13 @@ import pytest
 from tests.app.conftest import own_logging
 from tests.assets.handmade import DAY, bars, expiry, in_days, lake_of
 from tests.assets.pipeline import LATER, make
+from tests.resources.loopback import Answer
 from tests.resources.test_alerting import ALERT, mails, posts
-from tests.resources.theta.fake_terminal import Answer, FakeTerminal
+from tests.resources.theta.fake_terminal import FakeTerminal
 from volsurf_app.cli.arguments import symbol_of
-from volsurf_assets.checks import View, fit_error
 from volsurf_assets.each_day import SessionFailed
 from volsurf_assets.intake import Intake
+from volsurf_assets.judgements import View, fit_error, heston_error
 from volsurf_jobs.definitions import definitions_for, source_of
 from volsurf_jobs.definitions import lake_of as lake_in_force
 from volsurf_resources.alerting import Alerter
@@ -33,6 +34,8 @@ from volsurf_resources.exchange_calendar import last_sessions
 from volsurf_resources.logbook import keep_log
 from volsurf_resources.settings import Settings
 from volsurf_resources.source import SourceError
+from volsurf_tables.market import INDEX_LEVELS
+from volsurf_tables.stochastic_vol import HESTON_SURFACES
 from volsurf_tables.variance import VRP_METRICS
 
 __all__ = ["mails", "posts"]
@@ -160,6 +163,25 @@ def degraded(settings: Settings, world: World) -> object:
     return fit_error(View(lake_in_force(settings), (DAY,), settings, lambda: NOW)).dates
 
 
+def calibrated(settings: Settings, world: World) -> object:
+    """The row of Heston's model, one session after one that was fitted."""
+    lake, _ = lake_of(settings.volsurf_home, world.chain, only=["implied_forwards"])
+    levels = {"index": "VIX", "snapshot": "EOD"}
+    for day, level in ((PAST[-1], 20.0), (DAY, 20.5)):
+        rows = pl.DataFrame([levels | {"quote_date": day, "close": level}], INDEX_LEVELS.schema)
+        lake.replace("index_levels", day, rows)
+    last = {"symbol": "SPX", "quote_date": PAST[-1], "snapshot": "EOD", "status": "fitted",
+            "kappa": 2.0, "theta": 0.04, "sigma": 0.5, "rho": -0.5, "v0": 0.04}  # fmt: skip
+    lake.replace("heston_surfaces", PAST[-1], pl.DataFrame([last], HESTON_SURFACES.schema))
+    make(lake, settings, [DAY], ["option_quotes", "heston_surfaces"])
+    return lake.read("heston_surfaces", [DAY]).rows()
+
+
+def poorly_calibrated(settings: Settings, world: World) -> object:
+    calibrated(settings, world)
+    return heston_error(View(lake_in_force(settings), (DAY,), settings, lambda: NOW)).dates
+
+
 def premium(settings: Settings, world: World) -> object:
     """The row of a session with 29 sessions of its own past."""
     lake, _ = lake_of(
@@ -233,6 +255,17 @@ CASES: dict[str, Case] = {
     "fit_side": Case("CALLS", computed),
     "fit_weighting": Case("equal", computed),
     "max_fit_rmse_vol_points": Case(1e-6, degraded),
+    "heston_lower": Case("0.1,0.05,0.01,-0.99,0.05", calibrated),
+    "heston_upper": Case("10,1,0.02,0.99,1", calibrated),
+    "heston_start": Case("9,0.5,0.02,0.9,0.9", calibrated, {"heston_global_rmse_vol_points": 0.0}),
+    "heston_objective": Case("relative_price", calibrated),
+    "heston_feller_penalty": Case(
+        10.0, calibrated, {"heston_upper": "0.2,1,2,0.99,1", "heston_lower": "0.1,0.01,1,-0.9,0.01"}
+    ),
+    "heston_max_options": Case(30, calibrated),
+    "heston_warm_start_vix_pct": Case(1.0, calibrated),
+    "heston_global_rmse_vol_points": Case(0.0, calibrated),
+    "max_heston_rmse_vol_points": Case(1e-3, poorly_calibrated),
     "vrp_window": Case(21, premium),
     "vrp_min_history": Case(30, premium),
     "alert_webhook_url": Case("{webhook}", posted),

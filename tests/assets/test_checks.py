@@ -2,26 +2,23 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import numpy as np
 import polars as pl
 import pytest
 
 from tests.assets.tiny import DAYS, LEVELS, MEANS, means, put, tiny_lake, tiny_settings
 from volsurf_assets import findings
-from volsurf_assets.checks import (
-    JUDGEMENTS,
-    View,
-    as_asset_checks,
-    checks_of,
-    contract_checks,
-    coverage,
-    latest_session,
-)
+from volsurf_assets.checks import as_asset_checks, checks_of, contract_checks
+from volsurf_assets.judgements import JUDGEMENTS, View, coverage, latest_session
 from volsurf_assets.table_asset import as_asset
 from volsurf_resources.exchange_calendar import sessions
 from volsurf_resources.lake import Lake
 from volsurf_tables.market import RAW_OPTIONS_CHAINS
+from volsurf_tables.stochastic_vol import HESTON_SURFACES
+from volsurf_tables.surfaces import FITTED_SURFACES
 
 DAY = date(2026, 11, 18)
+NOW = datetime(2026, 11, 19, 2, tzinfo=UTC)
 
 
 def smiles(*rows: tuple[date, float, str, bool]) -> pl.DataFrame:
@@ -125,11 +122,12 @@ def test_curves_are_old_after_a_week(age: int | None, is_old: bool) -> None:
 
 def test_fits_that_failed_as_computations_are_found_even_if_carried() -> None:
     rows = pl.DataFrame(
-        {"symbol": "SPY", "quote_date": DAY, "root": "SPY", "expiration_date": DAY,
-         "model_type": "SVI", "status": ["fitted", "skipped", "carried", "carried", "failed"],
+        {"symbol": "SPY", "quote_date": DAY, "snapshot": "EOD", "root": "SPY",
+         "expiration_date": DAY, "model_type": "SVI",
+         "status": ["fitted", "skipped", "carried", "carried", "failed"],
          "reason": [None, "too few", "no convergence: x", "100 % of rows unusable", "singular"]}
     )  # fmt: skip
-    assert findings.numerical_failures(rows)["reason"].to_list() == [
+    assert findings.numerical_failures(rows, FITTED_SURFACES)["reason"].to_list() == [
         "no convergence: x",
         "singular",
     ]
@@ -220,3 +218,90 @@ def test_a_range_gives_one_result_that_names_its_bad_days(tmp_path: Path) -> Non
     assert limits.severity is dg.AssetCheckSeverity.WARN
     assert limits.metadata["dates"].value == [str(DAYS[2]), str(DAYS[3])]
     assert "mean, -2.33" in limits.metadata["offending"].value[0]
+
+
+PARAMETERS = ("kappa", "rho")
+
+
+def calibrations(**moved: dict[int, float]) -> pl.DataFrame:
+    """Thirty sessions of parameters that wobble, and `moved` by so much from a session on."""
+    days = sessions(date(2026, 9, 1), date(2026, 10, 30))[:30]
+    wobble = np.random.default_rng(3).normal(0.0, 0.01, (2, 30))
+    columns = {"symbol": "SPY", "quote_date": days, "snapshot": "EOD", "status": "fitted"}
+    for name, level, noise in zip(PARAMETERS, (2.0, -0.7), wobble, strict=True):
+        steps = [sum(m for n, m in moved.get(name, {}).items() if n <= i) for i in range(30)]
+        columns |= {name: level + noise + steps, f"{name}_std_error": 0.005}
+    return pl.DataFrame(columns)
+
+
+def jumps(rows: pl.DataFrame) -> list[tuple[object, ...]]:
+    values = findings.parameter_values(rows, HESTON_SURFACES, PARAMETERS)
+    found = findings.jumps(values, rows["quote_date"].to_list(), 4.0)
+    return found.select("quote_date", "parameter", "before", "now").rows()
+
+
+def test_a_parameter_that_wobbles_has_not_jumped() -> None:
+    assert jumps(calibrations()) == []
+
+
+def test_a_jump_of_one_parameter_is_found_once_with_its_old_and_new_value() -> None:
+    """R287: rho moves by 0.2 where its changes had a deviation of about 0.016."""
+    rows = calibrations(rho={20: 0.2})
+    rho, days = rows["rho"], rows["quote_date"]
+    assert jumps(rows) == [(days[20], "rho", rho[19], rho[20])]
+
+
+def test_a_jump_needs_ten_changes_before_it_and_takes_no_part_in_its_own_deviation() -> None:
+    assert jumps(calibrations(rho={10: 0.2})) == []
+    assert len(jumps(calibrations(rho={11: 0.2}))) == 1
+    there_and_back = calibrations(kappa={11: -0.2, 12: 0.2})
+    assert len(jumps(there_and_back)) == 1  # such moves are usual by then
+
+
+def test_a_carried_row_is_no_move_and_an_uncertain_one_no_jump() -> None:
+    rows = calibrations(rho={20: 0.2})
+    at = pl.col("quote_date") == rows["quote_date"][20]
+    carried = rows.with_columns(status=pl.when(at).then(pl.lit("carried")).otherwise("status"))
+    assert [row[0] for row in jumps(carried)] == [rows["quote_date"][21]]
+    vague = rows.with_columns(
+        rho_std_error=pl.when(pl.col("quote_date") >= rows["quote_date"][20])
+        .then(0.1)
+        .otherwise("rho_std_error")
+    )
+    assert jumps(vague) == []
+
+
+def heston_lake(folder: Path, rows: pl.DataFrame) -> tuple[Lake, list[date]]:
+    lake = Lake(folder / "lake")
+    full = pl.concat([HESTON_SURFACES.schema.to_frame(), rows], how="diagonal_relaxed")
+    for (day,), part in full.group_by("quote_date", maintain_order=True):
+        lake.replace("heston_surfaces", day, part)  # type: ignore[arg-type]
+    return lake, lake.days("heston_surfaces")
+
+
+def test_the_jump_of_a_session_is_told_by_its_check(tmp_path: Path) -> None:
+    lake, days = heston_lake(tmp_path, calibrations(rho={20: 0.2}))
+    (check,) = (c for c in checks_of(HESTON_SURFACES) if c.name == "parameters_have_not_jumped")
+
+    def finding(*those: date):
+        return check.look(View(lake, those, tiny_settings(tmp_path), lambda: NOW))
+
+    assert finding(*days[18:20]).is_true
+    found = finding(*days[18:23])
+    assert found.dates == (days[20],)
+    (detail,) = found.details
+    told = detail.split(", ")
+    assert told[3] == "rho"
+    assert float(told[4]) == pytest.approx(-0.7, abs=0.05)
+    assert float(told[5]) == pytest.approx(-0.5, abs=0.05)
+
+
+def test_an_error_of_hestons_fit_beyond_the_limit_is_told(tmp_path: Path) -> None:
+    """R250, the limit a setting."""
+    errors = [1.0] * 29 + [5.1]
+    lake, days = heston_lake(tmp_path, calibrations().with_columns(rmse=pl.Series(errors)))
+    (check,) = (c for c in checks_of(HESTON_SURFACES) if c.name == "fit_error_is_small")
+    usual = View(lake, tuple(days), tiny_settings(tmp_path), lambda: NOW)
+    assert check.look(usual).dates == (days[-1],)
+    lenient = tiny_settings(tmp_path, max_heston_rmse_vol_points=6.0)
+    assert check.look(View(lake, tuple(days), lenient, lambda: NOW)).is_true

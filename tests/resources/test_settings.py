@@ -139,6 +139,7 @@ def test_fingerprint_is_the_same_in_another_folder(tmp_path, monkeypatch):
         ("min_strikes_per_fit", "3"),
         ("heston_lower", "0.1,0.01,0.01,-0.99"),
         ("heston_upper", "10,1,2,-0.99,1"),
+        ("heston_start", "2,0.04,0.3,-1,0.04"),
         ("smtp_port", "70000"),
         ("log_level", "LOUD"),
     ],
