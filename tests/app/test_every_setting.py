@@ -24,6 +24,7 @@ from tests.resources.loopback import Answer
 from tests.resources.test_alerting import ALERT, mails, posts
 from tests.resources.theta.fake_terminal import FakeTerminal
 from volsurf_app.cli.arguments import symbol_of
+from volsurf_app.web_server import options_of
 from volsurf_assets.each_day import SessionFailed
 from volsurf_assets.intake import Intake
 from volsurf_assets.judgements import View, fit_error, heston_error
@@ -276,6 +277,7 @@ CASES: dict[str, Case] = {
     # The server of the test offers no encryption: credentials are not sent to it.
     "smtp_user": Case("lake", mailed, MAIL | {"smtp_password": "word"}),
     "smtp_password": Case("word", mailed, MAIL | {"smtp_user": "lake"}),
+    "streamlit_port": Case(8502, lambda settings, _: options_of(settings)["server.port"]),
     "log_level": Case("WARNING", logged),
     "log_file": Case("{home}/other.log", logged),
 }

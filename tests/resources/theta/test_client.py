@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from tests.resources.theta.fake_terminal import Answer, FakeTerminal
+from tests.resources.loopback import Answer
+from tests.resources.theta.fake_terminal import FakeTerminal
 from tests.resources.theta.samples import RATES_SAMPLE
 from volsurf_resources.backoff import Backoff
 from volsurf_resources.source import NotAllowed, TryLater, Unreadable

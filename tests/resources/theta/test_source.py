@@ -11,8 +11,9 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 
+from tests.resources.loopback import Answer
 from tests.resources.theta import market
-from tests.resources.theta.fake_terminal import Answer, FakeTerminal
+from tests.resources.theta.fake_terminal import FakeTerminal
 from volsurf_resources import exchange_calendar as calendar
 from volsurf_resources.contracts import osi
 from volsurf_resources.source import MarketSource, NoData, NotAllowed, TryLater
