@@ -13,6 +13,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from volsurf_assets.session import Parts, Read, Session, days_of, parts_of
+from volsurf_resources.content import combined_hash
 from volsurf_resources.lake import Lake
 from volsurf_resources.lake_errors import BadFile
 
@@ -126,11 +127,11 @@ def _symbols(contents: Contents, reads: Iterable[Read], day: date) -> set[str]:
 
 
 def upstream_of(session: Session) -> dict[str, dict[str, str]]:
-    """Content hashes of what was read, by table and date; long windows as one digest."""
+    """Content hashes of the partitions read, as their footers have; long windows as one digest."""
     upstream: dict[str, dict[str, str]] = {}
     for read, found in sorted(session.found.items()):
         if read.n <= _NAMED_DAYS:
-            named = {str(day): _one_hash(parts) for day, parts in found.items() if parts}
+            named = {str(day): combined_hash(parts) for day, parts in found.items() if parts}
         else:
             first, last = min(found), max(found)
             named = {f"{first}..{last}": _digest(session.lake, {read: found}, ALL, "")}

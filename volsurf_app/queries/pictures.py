@@ -93,13 +93,15 @@ def smile_pictures(
     model_type: str = "SVI",
     snapshot: str | None = None,
     statuses: tuple[str, ...] | None = None,
+    known_at: datetime | None = None,
 ) -> list[SmilePicture]:
     """Return the pictures of a session, of one expiry or root if asked for; NotStored if none.
 
     They come in order of expiry, of equal ones the fitted first and then that with most quotes.
     `statuses` leaves out smiles of other outcomes.
     """
-    read = partial(lake.read, days=[day], symbols=[symbol], snapshot=snapshot or SNAPSHOT)
+    where: dict[str, Any] = {"days": [day], "symbols": [symbol], "known_at": known_at}
+    read = partial(lake.read, **where, snapshot=snapshot or SNAPSHOT)
     smiles = read("fitted_surfaces")
     smiles = smiles.filter(pl.col("model_type") == model_type)
     chosen = smiles.filter(
