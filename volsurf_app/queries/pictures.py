@@ -101,7 +101,7 @@ def smile_pictures(
     `statuses` leaves out smiles of other outcomes.
     """
     where: dict[str, Any] = {"days": [day], "symbols": [symbol], "known_at": known_at}
-    read = partial(lake.read, **where, snapshot=snapshot or SNAPSHOT)
+    read: Any = partial(lake.read, **where, snapshot=snapshot or SNAPSHOT)
     smiles = read("fitted_surfaces")
     smiles = smiles.filter(pl.col("model_type") == model_type)
     chosen = smiles.filter(
@@ -118,6 +118,8 @@ def smile_pictures(
     pictures = []
     for smile in chosen.sort(best_first).iter_rows(named=True):
         key = (smile["root"], smile["expiration_date"])
+        if key not in forwards or key not in quotes:
+            raise NotStored(f"the quotes of {key[0]} {key[1]} on {day} are not stored, or not yet")
         ((forward,), rows) = forwards[key], quotes[key]
         pictures.append(_picture(smile, rows.sort("strike", "option_type"), forward))
     return pictures
