@@ -9,7 +9,18 @@ from types import ModuleType
 
 import dagster as dg
 
-from volsurf_assets import forwards, issues, quotes, smiles, stochastic_vol, surfaces, variance
+from volsurf_assets import (
+    forwards,
+    issues,
+    model_scores,
+    quotes,
+    sabr,
+    smile_models,
+    smiles,
+    stochastic_vol,
+    surfaces,
+    variance,
+)
 from volsurf_assets.market import MARKET_ASSETS, MARKET_TABLES
 from volsurf_assets.recipe import Recipe
 from volsurf_assets.table_asset import as_asset
@@ -20,7 +31,10 @@ FAMILIES: tuple[ModuleType, ...] = (
     issues,
     quotes,
     smiles,
+    sabr,
+    smile_models,
     stochastic_vol,
+    model_scores,
     surfaces,
     variance,
 )

@@ -21,6 +21,8 @@ def warm_up() -> None:
     from volsurf_math.american import european_equivalent
     from volsurf_math.greeks import black_greeks
     from volsurf_math.implied_vol import implied_vol
+    from volsurf_math.smiles import sabr_slices
+    from volsurf_math.smiles.sabr import Sabr
     from volsurf_math.smiles.svi import fit_slices
     from volsurf_math.smiles.svi_fit import Loss
     from volsurf_math.volatility_forecast import garch_forecast
@@ -40,6 +42,10 @@ def warm_up() -> None:
     two = np.tile(k, 2), np.concatenate([w, 0.9 * w]), np.ones(24)
     fits = fit_slices(*two, offsets, loss=Loss.SOFT_L1, is_calendar_free=True)
     fits.quantities(np.array([0.25, 0.3]))
+    sabr_slices.fit_slices(*two, offsets, np.full(2, 100.0), np.array([0.25, 0.3]), loss_scale=1.0)
+    sabr = Sabr(alpha=2.0, beta=0.5, rho=-0.3, nu=1.0)
+    sabr.at(100.0, 0.25).total_variance(k)
+    sabr.implied_vol(strike, forward, tte)
     garch_forecast(np.random.default_rng(0).normal(0.0, 0.01, 300))
 
 

@@ -32,6 +32,7 @@ _NOT_COMPUTING = (
     "log",
     "alert",
     "smtp",
+    "streamlit",
     "theta",
     "deribit",
 )
@@ -129,6 +130,13 @@ class Settings(BaseSettings):
     fit_weighting: Literal["vega", "equal", "open_interest"] = Field(
         "vega", description="Weights of the quotes in a fit."
     )
+    sabr_beta: float = Field(
+        0.5, ge=0.0, le=1.0, description="Exponent of the forward in SABR smiles."
+    )
+    smile_models: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("gamma_vanna_volga", "polynomial"),
+        description="Registered smile models to fit besides SVI, SSVI, SABR and Heston.",
+    )
     max_fit_rmse_vol_points: float = Field(
         1.0, gt=0.0, description="A session's median fit error above this raises an alert."
     )
@@ -171,6 +179,8 @@ class Settings(BaseSettings):
     smtp_user: str | None = Field(None, description="User at the mail server; empty for none.")
     smtp_password: SecretStr | None = Field(None, description="Password at the mail server.")
 
+    streamlit_port: int = Field(8501, ge=1, le=65535, description="Port of the web pages.")
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least severity that is logged."
     )
@@ -185,6 +195,13 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(symbol.strip().upper() for symbol in value.split(",") if symbol.strip())
+        return value
+
+    @field_validator("smile_models", mode="before")
+    @classmethod
+    def _split_models(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(name.strip().lower() for name in value.split(",") if name.strip())
         return value
 
     @field_validator(

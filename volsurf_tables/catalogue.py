@@ -6,6 +6,7 @@ from volsurf_tables.market import (
     RAW_OPTIONS_CHAINS,
     UNDERLYING_PRICES,
 )
+from volsurf_tables.models import MODEL_SCORES, SABR_SMILES, SMILE_MODELS
 from volsurf_tables.quotes import IMPLIED_FORWARDS, OPTION_QUOTES, QUOTE_ISSUES
 from volsurf_tables.stochastic_vol import HESTON_SURFACES
 from volsurf_tables.surfaces import (
@@ -27,6 +28,9 @@ TABLES: tuple[Table, ...] = (
     OPTION_QUOTES,
     FITTED_SURFACES,
     HESTON_SURFACES,
+    SABR_SMILES,
+    SMILE_MODELS,
+    MODEL_SCORES,
     SURFACE_POINTS,
     TERM_STRUCTURE_PARAMS,
     SURFACE_CHANGES,

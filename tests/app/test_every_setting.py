@@ -159,6 +159,14 @@ def computed(settings: Settings, world: World) -> object:
     return [lake.content_hash(name, DAY) for name in only[1:]]
 
 
+def other_models(settings: Settings, world: World) -> object:
+    only = ["implied_forwards", "option_quotes", "sabr_smiles", "smile_models"]
+    lake = lake_in_force(settings)
+    lake_of(settings.volsurf_home, world.chain, only=[])
+    make(lake, settings, [DAY], only)
+    return [lake.content_hash(name, DAY) for name in only[2:]]
+
+
 def degraded(settings: Settings, world: World) -> object:
     computed(settings, world)
     return fit_error(View(lake_in_force(settings), (DAY,), settings, lambda: NOW)).dates
@@ -255,6 +263,8 @@ CASES: dict[str, Case] = {
     "fit_cap_std_devs": Case(1.5, computed),
     "fit_side": Case("CALLS", computed),
     "fit_weighting": Case("equal", computed),
+    "sabr_beta": Case(1.0, other_models),
+    "smile_models": Case("polynomial", other_models),
     "max_fit_rmse_vol_points": Case(1e-6, degraded),
     "heston_lower": Case("0.1,0.05,0.01,-0.99,0.05", calibrated),
     "heston_upper": Case("10,1,0.02,0.99,1", calibrated),
