@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
-from volsurf_app.cli import analytics, demo, home, looking, market, replay
+from volsurf_app.cli import analytics, demo, home, looking, market, replay, web
 
 FAILED, BAD_ARGUMENTS = 1, 2
 
@@ -37,6 +37,7 @@ app.command()(looking.settings)
 app.command()(home.publish)
 app.add_typer(home.db, name="db")
 app.command()(home.ui)
+app.command()(web.web)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,53 @@
+"""The application: one sidebar, one line of pages.
+
+Belongs here: the frame that all pages share. Not here: what stands on them.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import streamlit as st
+
+from volsurf_app import queries
+from volsurf_app.pages import surface
+from volsurf_app.pages.choice import Choice, choose
+from volsurf_resources.settings import Settings
+
+PAGES: dict[str, tuple[str, str, Callable[[Choice], None]]] = {
+    "surface": ("Surface", ":material/3d_rotation:", surface.draw),
+}
+_ICON = """<svg viewBox="0 0 32 32"><rect width="32" height="32" rx="6" fill="#1f4a80"/>
+<path d="M5 9 C 10 22, 15 25, 27 17" fill="none" stroke="#fff" stroke-width="3"/></svg>"""
+_QUIETER = """<style>
+.block-container {padding-top: 3.6rem; padding-bottom: 2rem; max-width: 1500px;}
+[data-testid="stMetricValue"] {font-variant-numeric: tabular-nums;}
+[data-testid="stMetricLabel"] p {color: #6b7684;}
+</style>"""
+
+
+def draw() -> None:
+    """Draw the page that the address names, of what the sidebar chooses."""
+    st.set_page_config(
+        page_title="Volsurf", page_icon=_ICON, layout="wide",
+        menu_items={"Get help": None, "Report a bug": None, "About": None},
+    )  # fmt: skip
+    st.html(_QUIETER)
+    settings = Settings()
+    shown: list[Choice | None] = []
+    page = st.navigation(
+        [
+            st.Page(
+                partial(_draw, draw_page, shown),
+                title=title, icon=icon, url_path=path, default=path == "surface",
+            )
+            for path, (title, icon, draw_page) in PAGES.items()
+        ],
+        position="top",
+    )  # fmt: skip
+    shown.append(choose(settings, queries.open_lake(settings)))
+    page.run()
+
+
+def _draw(page: Callable[[Choice], None], shown: list[Choice | None]) -> None:
+    if (choice := shown[0]) is not None:
+        page(choice)

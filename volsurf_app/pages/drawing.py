@@ -1,0 +1,84 @@
+"""The element that shows a Plotly figure and follows it: the same picture redrawn, not a new one.
+
+Belongs here: the element, and the script that it needs from our own server. Not here: figures.
+
+`st.plotly_chart` makes a new chart of every new figure, which costs a new WebGL context and the
+reader's camera at each step of the date. This element hands the figure to `Plotly.react`.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+SCRIPT_URL = "/plotly.min.js"
+_CONFIG = {
+    "displaylogo": False,
+    "responsive": True,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "resetCameraLastSave3d"],
+}
+_HTML = '<div class="volsurf-picture" role="img"></div>'
+_CSS = ".volsurf-picture {width: 100%; min-height: 20rem;}"
+# Surfaces need WebGL, which takes seconds where there is no graphics card: they come after all that
+# is flat has been painted, and of a quick run of dates only the last one is drawn.
+_JS = """
+function plotly() {
+  window.volsurfPlotly ??= new Promise((done, failed) => {
+    const script = document.createElement("script");
+    script.src = "%s";
+    script.onload = () => done(window.Plotly);
+    script.onerror = failed;
+    document.head.append(script);
+  });
+  return window.volsurfPlotly;
+}
+
+export default function ({ data, parentElement }) {
+  const place = parentElement.querySelector(".volsurf-picture");
+  const figure = JSON.parse(data.figure);
+  place.style.minHeight = `${figure.layout.height}px`;
+  place.setAttribute("aria-label", data.alt);
+  place.wanted = figure;
+  plotly().then((Plotly) => {
+    const draw = () => {
+      if (place.wanted === figure && place.isConnected)
+        Plotly.react(place, figure.data, figure.layout, data.config);
+    };
+    const isSolid = figure.data.some((trace) => trace.type === "surface");
+    if (isSolid) setTimeout(() => requestAnimationFrame(draw), place.data ? 80 : 300);
+    else draw();
+  });
+  if (!place.watcher) {
+    place.watcher = new ResizeObserver(() => place.data && window.Plotly.Plots.resize(place));
+    place.watcher.observe(parentElement);
+  }
+  return () => {
+    place.watcher?.disconnect();
+    if (place.data) window.Plotly.purge(place);
+  };
+}
+"""
+
+
+def draw_figure(figure: "go.Figure", key: str, name: str, alt: str) -> None:
+    """Show a figure; `key` says which picture of the page it is, `name` that of its PNG file."""
+    figure.update_layout(uirevision=key)  # zoom and camera stay as the date moves on
+    config = _CONFIG | {"toImageButtonOptions": {"format": "png", "filename": name, "scale": 2}}
+    data = {"figure": figure.to_json(), "config": config, "alt": alt}
+    _element()(key=key, data=data)
+
+
+def script_path() -> Path:
+    """Return where the script of the installed Plotly lies."""
+    import plotly
+
+    return Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+
+
+def _element() -> Any:
+    return st.components.v2.component(
+        "volsurf_picture", html=_HTML, css=_CSS, js=_JS % SCRIPT_URL, isolate_styles=False
+    )

@@ -1,0 +1,97 @@
+"""What stands around every picture: heading, caption, downloads, the way to its numbers.
+
+Belongs here: parts that several pages share. Not here: any particular page.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from volsurf_app.pages.choice import Choice
+from volsurf_app.pages.drawing import draw_figure
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    import polars as pl
+
+
+def heading(title: str, choice: Choice, told: str) -> None:
+    """Write the page's title, and of what and how it is."""
+    st.subheader(title, anchor=False)
+    st.caption(f"{subtitle(choice)} · {told}" if told else subtitle(choice))
+
+
+def subtitle(choice: Choice) -> str:
+    """Return what stands under a picture's title: symbol, session, snapshot, model."""
+    return f"{choice.symbol} · {choice.day} · end of day · {choice.model}"
+
+
+def picture(figure: "go.Figure", frame: "pl.DataFrame", name: str, alt: str) -> None:
+    """Show a figure, and offer its numbers and itself for download."""
+    draw_figure(figure, f"picture_{_topic(name)}", name, alt)
+    downloads(frame, name, figure)
+
+
+def downloads(frame: "pl.DataFrame", name: str, figure: "go.Figure | None" = None) -> None:
+    """Offer a frame as CSV and JSON, and its picture as a page of its own."""
+    files: dict[str, tuple[str, Any]] = {
+        "CSV": ("text/csv", frame.write_csv),
+        "JSON": ("application/json", frame.write_json),
+    }
+    if figure is not None:
+        files["HTML"] = ("text/html", lambda: figure.to_html(include_plotlyjs=True))
+    topic = _topic(name)
+    with (
+        st.container(horizontal=True, horizontal_alignment="right"),
+        st.popover("Download", type="tertiary", icon=":material/download:"),
+    ):
+        for kind, (mime, made) in files.items():
+            st.download_button(
+                kind, made, f"{name}.{kind.lower()}", mime, key=f"{kind}_{topic}", on_click="ignore"
+            )
+        if figure is not None:
+            st.caption("PNG: the camera in the picture's corner.")
+
+
+def figures_of(numbers: Mapping[str, tuple[str, str]]) -> None:
+    """Show a row of numbers: label -> (value, what it is)."""
+    for column, (label, (value, meaning)) in zip(
+        st.columns(len(numbers), gap="small"), numbers.items(), strict=True
+    ):
+        column.metric(label, value, help=meaning)
+
+
+def table(frame: "pl.DataFrame", shown: Mapping[str, tuple[str, str | None]], key: str) -> None:
+    """Show columns of a frame under headings that name their units: column -> heading, format."""
+    columns = {
+        name: (
+            st.column_config.Column(title)
+            if shape is None
+            else st.column_config.NumberColumn(title, format=shape)
+        )
+        for name, (title, shape) in shown.items()
+    }
+    st.dataframe(
+        frame.select(list(shown)), hide_index=True, column_config=columns, key=key, width="stretch"
+    )
+
+
+def percent(value: float | None, digits: int = 2) -> str:
+    """Show a decimal in percent; a null as a dash."""
+    return "–" if value is None else f"{100.0 * value:.{digits}f} %"
+
+
+def number(value: float | None, digits: int = 2, unit: str = "") -> str:
+    """Show a number with thousands separated; a null as a dash."""
+    return "–" if value is None else f"{value:,.{digits}f}{unit}"
+
+
+def counted(words: Sequence[tuple[int, str]]) -> str:
+    """Say how many there are of each kind, leaving out kinds without any."""
+    return ", ".join(f"{n:,} {word}" for n, word in words if n)
+
+
+def _topic(name: str) -> str:
+    """Name of a download without symbol and date: the same widget from session to session."""
+    return name.split("_", 2)[-1]
