@@ -1,4 +1,4 @@
-"""Premium and greeks of one contract at the vol that the stored surface serves.
+"""Premium and greeks of one option at the vol that the stored surface serves.
 
 Belongs here: putting the served vol, the stored forward and the maths together. Not here: the
 formulas, or the greeks of quotes at their own vols (`option_quotes`).
@@ -6,14 +6,16 @@ formulas, or the greeks of quotes at their own vols (`option_quotes`).
 
 import math
 from dataclasses import replace
-from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from volsurf_app.kept_rows import kept_rows
-from volsurf_app.questions import BadQuestion, Day, as_day, as_instant, when, where
+from volsurf_app.questions import BadQuestion, Day, Tenor, as_instant, when, where
 from volsurf_app.stored_surface import Row
 from volsurf_app.surface import open_surface, point_of
-from volsurf_app.surface_answers import ContractGreeks
+from volsurf_app.surface_answers import ContractGreeks, SurfacePoint
 from volsurf_tables.surfaces import SMILE_MODELS
 
 if TYPE_CHECKING:
@@ -21,14 +23,17 @@ if TYPE_CHECKING:
 
 _TYPES = {"C": "CALL", "P": "PUT", "CALL": "CALL", "PUT": "PUT"}
 _GREEKS = ("price", "delta", "gamma", "theta", "vega", "rho")
+_TERMS = ("tte_years", "spot", "forward", "discount_factor", "implied_rate", "implied_carry")
 
 
 def greeks(
     symbol: str,
     *,
-    expiry: Day,
     strike: float,
     option_type: str,
+    tenor: Tenor | None = None,
+    tte: float | None = None,
+    expiry: Day | None = None,
     root: str | None = None,
     on: Day | None = None,
     model: str = SMILE_MODELS[0],
@@ -36,7 +41,7 @@ def greeks(
     known_at: datetime | str | None = None,
     lake: "Lake",
 ) -> ContractGreeks:
-    """Return premium and greeks of a contract of a listed expiry.
+    """Return premium and greeks of an option: of a listed expiry, or between expiries.
 
     Greeks are on the spot as in `option_quotes`; `option_type` is CALL or PUT. Errors and the other
     parameters as for `surface.at`.
@@ -44,76 +49,89 @@ def greeks(
     side = _TYPES.get(option_type.strip().upper())
     if side is None:
         raise BadQuestion(f"option_type is CALL or PUT, was {option_type[:40]!r}")
+    time = when(tenor, tte, expiry, root)
     stored = open_surface(symbol, on, model, snapshot, known_at, lake)
-    point = point_of(stored, when(expiry=as_day(expiry), root=root), where(strike=strike))
-    root = point.root or ""
-    terms = _terms(lake, stored.symbol, stored.day, snapshot, known_at, root, as_day(expiry))
+    point = point_of(stored, time, where(strike=strike))
+    forwards = _forwards(lake, point, known_at)
+    terms = _listed(forwards) if time.expiry else _between(forwards, point)
     answer = ContractGreeks(
         symbol=point.symbol,
         quote_date=point.quote_date,
         snapshot=point.snapshot,
         model=point.model,
-        root=root,
-        expiration_date=as_day(expiry),
+        root=point.root,
+        expiration_date=point.expiration_date,
         strike=float(strike),
         option_type=side,
-        exercise_style=terms.get("exercise_style"),
+        exercise_style=forwards[0]["exercise_style"] if forwards else None,
         implied_vol=point.implied_vol,
         std_error=point.std_error,
         status=point.status,
         reason=point.reason,
         **dict.fromkeys(_GREEKS),  # type: ignore[arg-type]
-        tte_years=terms.get("tte_years"),
-        spot=terms.get("spot"),
-        forward=terms.get("forward"),
-        discount_factor=terms.get("discount_factor"),
+        **(terms or dict.fromkeys(_TERMS)),
+        slices=point.slices,
         known_at=point.known_at,
         content_hash=point.content_hash,
     )
-    if point.implied_vol is None:
+    if answer.implied_vol is None:
         return answer
-    if terms.get("forward") is None:
+    if terms is None:
         return replace(answer, status="no_forward", reason="no forward of the expiry is stored")
-    return replace(answer, **_values(point.implied_vol, answer, terms))
+    return replace(answer, **_values(answer, answer.implied_vol, terms))
 
 
-def _terms(
-    lake: "Lake",
-    symbol: str,
-    day: date,
-    snapshot: str,
-    known_at: datetime | str | None,
-    root: str,
-    expiry: date,
-) -> Row:
-    """Return the stored forward row of an expiry; empty if there is none."""
+def _forwards(lake: "Lake", point: SurfacePoint, known_at: datetime | str | None) -> list[Row]:
+    """Return the stored forward rows of the smiles behind a point; none unless all are there."""
+    days, at_time = [point.quote_date], as_instant(known_at)
+    table = "implied_forwards"
     kept = kept_rows(
-        lake, "implied_forwards", symbol, [day], snapshot=snapshot, known_at=as_instant(known_at)
-    )
-    rows = kept[day].rows.filter(root=root, expiration_date=expiry) if day in kept else None
-    return {} if rows is None or rows.is_empty() else rows.row(0, named=True)
+        lake, table, point.symbol, days, snapshot=point.snapshot, known_at=at_time
+    ).get(point.quote_date)
+    if kept is None:
+        return []
+    found = [
+        row
+        for used in point.slices
+        for row in kept.rows.filter(root=used.root, expiration_date=used.expiration_date).iter_rows(
+            named=True
+        )
+        if row["forward"] is not None
+    ]
+    return found if len(found) == len(point.slices) else []
 
 
-def _values(implied_vol: float, contract: ContractGreeks, terms: Row) -> dict[str, Any]:
+def _listed(forwards: list[Row]) -> Row | None:
+    return {name: forwards[0][name] for name in _TERMS} if forwards else None
+
+
+def _between(forwards: list[Row], point: SurfacePoint) -> Row | None:
+    """Terms between expiries: the surface's forward, the zero rate linear in time."""
+    if not forwards or point.forward is None or point.tte_years is None:
+        return None
+    times = [row["tte_years"] for row in forwards]
+    rate = float(np.interp(point.tte_years, times, [row["implied_rate"] for row in forwards]))
+    spot = forwards[0]["spot"]
+    return {
+        "tte_years": point.tte_years,
+        "spot": spot,
+        "forward": point.forward,
+        "discount_factor": math.exp(-rate * point.tte_years),
+        "implied_rate": rate,
+        "implied_carry": math.log(point.forward / spot) / point.tte_years if spot else None,
+    }
+
+
+def _values(contract: ContractGreeks, vol: float, terms: Row) -> Row:
     from volsurf_math.greeks import black_greeks, on_spot
 
-    of_forward = black_greeks(
-        terms["forward"],
-        contract.strike,
-        terms["tte_years"],
-        implied_vol,
-        terms["discount_factor"],
-        contract.option_type == "CALL",
-    )
+    forward, tte, df = (terms[name] for name in ("forward", "tte_years", "discount_factor"))
+    is_call = contract.option_type == "CALL"
+    of_forward = black_greeks(forward, contract.strike, tte, vol, df, is_call)
     found = {"price": of_forward.price, "vega": of_forward.vega, "rho": of_forward.rho}
     if terms["spot"] and terms["implied_carry"] is not None:
-        own = on_spot(
-            of_forward,
-            spot=terms["spot"],
-            forward=terms["forward"],
-            rate=terms["implied_rate"],
-            carry=terms["implied_carry"],
-        )
+        rate, carry = terms["implied_rate"], terms["implied_carry"]
+        own = on_spot(of_forward, spot=terms["spot"], forward=forward, rate=rate, carry=carry)
         found |= {"delta": own.delta, "gamma": own.gamma, "theta": own.theta}
     values = {name: float(value) for name, value in found.items()}
     return {name: x if math.isfinite(x) else None for name, x in values.items()}

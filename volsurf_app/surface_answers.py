@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from volsurf_app.questions import Axis
 from volsurf_app.stored_surface import Row
-from volsurf_tables.quotes import OPTION_QUOTES
+from volsurf_tables.quotes import IMPLIED_FORWARDS, OPTION_QUOTES
 from volsurf_tables.surfaces import FITTED_SURFACES
 from volsurf_tables.table import Table
 
@@ -154,18 +154,18 @@ class SviParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractGreeks:
-    """Black premium and greeks of a listed contract at the surface's vol, on the spot.
+    """Black premium and greeks of an option at the surface's vol, on the spot.
 
     None where the surface has no vol there. The premium is European: `exercise_style` says what
-    the contract is.
+    the listed contracts are. `root` and `expiration_date` are None between expiries.
     """
 
     symbol: str
     quote_date: date
     snapshot: str
     model: str
-    root: str
-    expiration_date: date
+    root: str | None
+    expiration_date: date | None
     strike: float
     option_type: str
     exercise_style: str | None
@@ -183,10 +183,17 @@ class ContractGreeks:
     spot: float | None
     forward: float | None
     discount_factor: float | None
+    implied_rate: float | None
+    implied_carry: float | None
+    slices: tuple[SliceUsed, ...]
     known_at: datetime
     content_hash: str
     units: dict[str, str] = field(
-        default_factory=lambda: {"price": "USD"} | units_of(ContractGreeks, OPTION_QUOTES)
+        default_factory=lambda: {
+            "price": "USD",
+            **units_of(ContractGreeks, IMPLIED_FORWARDS),
+            **units_of(ContractGreeks, OPTION_QUOTES),
+        }
     )
 
 

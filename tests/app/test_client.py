@@ -10,6 +10,7 @@ from scipy.stats import norm
 from tests.assets.handmade import DAY
 from tests.assets.test_surfaces import smiles
 from volsurf_app.client import STANDARD_GRID, GridSpec, LocalClient
+from volsurf_app.contract_greeks import greeks
 from volsurf_app.questions import BadQuestion, NotStored
 from volsurf_resources.lake import Lake
 from volsurf_tables.quotes import IMPLIED_FORWARDS
@@ -81,6 +82,18 @@ def test_greeks_are_blacks_at_the_served_vol(client, strike, side):
     assert found.vega == pytest.approx(slope(2), rel=1e-5)
     assert found.rho == pytest.approx(slope(3), rel=1e-5)
     assert found.units["vega"] == "USD per 1.00 vol"
+
+
+def test_between_expiries_the_rate_is_linear_in_time(client, lake):
+    found = greeks("SPX", tenor="90d", strike=100.0, option_type="C", lake=lake)
+    point = client.get_implied_vol("SPX", DAY, 90 / 365, 100.0)
+    assert found.implied_vol == point.implied_vol
+    assert (found.forward, found.expiration_date) == (point.forward, None)
+    assert found.discount_factor == pytest.approx(math.exp(-RATE * 90 / 365), rel=1e-12)
+    assert found.implied_carry == pytest.approx(CARRY, rel=1e-12)
+    put = greeks("SPX", tenor="90d", strike=100.0, option_type="P", lake=lake)
+    parity = found.discount_factor * (found.forward - 100.0)
+    assert found.price - put.price == pytest.approx(parity, abs=1e-12)
 
 
 def test_contract_beyond_the_quotes_has_no_greeks(client, lake):

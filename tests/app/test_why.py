@@ -1,0 +1,113 @@
+"""What is behind a number: against stored rows, and against what the assets themselves chose."""
+
+import dataclasses
+import json
+
+import polars as pl
+import pytest
+from pydantic import TypeAdapter
+
+from tests.app.conftest import DAYS
+from volsurf_app.queries.why import as_plain, why
+from volsurf_app.questions import NotStored, when, where
+from volsurf_assets.forwards import _expiries, with_expiry
+from volsurf_assets.quality import is_usable
+from volsurf_assets.smile_points import points_to_fit
+from volsurf_resources.lake import Lake
+from volsurf_resources.settings import Settings
+
+DAY = DAYS[1]
+
+
+@pytest.fixture
+def lake(filled_home):
+    return Lake(filled_home / "lake")
+
+
+@pytest.fixture
+def fitted(lake):
+    rows = lake.read("fitted_surfaces", [DAY], symbols=["SPY"])
+    return rows.filter(status="fitted", model_type="SVI").sort("tte_years").row(4, named=True)
+
+
+def test_quotes_used_are_those_that_were_fitted(lake, fitted):
+    found = why("SPY", when(expiry=fitted["expiration_date"]), where(strike=650.0), lake=lake)
+    (smile,) = found.smiles
+    used = smile.quotes.filter(verdict="used")
+    assert used.height == fitted["num_points"]
+    quotes = lake.read("option_quotes", [DAY]).filter(root=fitted["root"])
+    chosen = points_to_fit(quotes, Settings()).filter(expiration_date=fitted["expiration_date"])
+    assert sorted(used["contract_id"]) == sorted(chosen["contract_id"])
+    assert found.point.content_hash == lake.content_hash("fitted_surfaces", DAY, "SPY")
+
+
+def test_each_rejected_quote_has_its_rule(lake, fitted):
+    (smile,) = why("SPY", when(expiry=fitted["expiration_date"]), lake=lake).smiles
+    rejected = smile.quotes.filter(verdict="rejected")
+    assert rejected["reject_reason"].null_count() == 0
+    assert rejected.height > 0
+    assert smile.quotes.filter(pl.col("verdict") != "rejected")["reject_reason"].is_null().all()
+    flagged = dict(
+        smile.issues.filter(rule="spread_unusable").select("contract_id", "value").rows()
+    )
+    for contract, reason in rejected.select("contract_id", "reject_reason").rows():
+        if "spread_unusable" in reason:
+            assert flagged[contract] > Settings().wide_spread_pct
+
+
+def test_pairs_are_those_of_the_forward(lake, fitted):
+    expiry = fitted["expiration_date"]
+    (smile,) = why("SPY", when(expiry=expiry), lake=lake).smiles
+    chain = with_expiry(lake.read("raw_options_chains", [DAY]))
+    (theirs,) = (
+        e for e in _expiries(chain, is_usable(Settings()))
+        if (e.key["root"], e.key["expiration_date"]) == (fitted["root"], expiry)
+    )  # fmt: skip
+    chosen = theirs.pairs.near_the_money(0.5, 24)
+    assert smile.forward["n_pairs"] == chosen.strike.size
+    assert smile.pairs["strike"].to_list() == chosen.strike.tolist()
+    gap = (smile.pairs["pair_forward"] - smile.forward["forward"]).abs().median()
+    assert gap < 3.0 * smile.forward["forward_std_error"] + 0.05
+
+
+def test_origins_reach_the_chain_and_hold_its_hash(lake, fitted):
+    found = why("SPY", when(expiry=fitted["expiration_date"]), lake=lake)
+    of_day = {o.table: o for o in found.origins if o.quote_date == str(DAY)}
+    for name in ("fitted_surfaces", "option_quotes", "implied_forwards", "raw_options_chains"):
+        assert of_day[name].content_hash == lake.content_hash(name, DAY)
+        assert of_day[name].is_unchanged
+        assert of_day[name].known_at
+    assert of_day["raw_options_chains"].source == "simulated"
+    windows = [o for o in found.origins if ".." in o.quote_date]
+    assert {o.table for o in windows} == {"underlying_prices"}
+
+
+def test_between_expiries_both_smiles_are_told_of(lake, fitted):
+    tte = fitted["tte_years"] + 1e-4
+    found = why("SPY", when(tte=tte), where(log_moneyness=0.0), lake=lake)
+    assert len(found.smiles) == 2
+    assert [s.fit["expiration_date"] for s in found.smiles] == [
+        s.expiration_date for s in found.point.slices
+    ]
+
+
+def test_expiry_that_was_not_fitted_tells_its_quotes_too(lake):
+    rows = lake.read("fitted_surfaces", [DAY], symbols=["SPY"])
+    skipped = rows.filter(status="skipped", model_type="SVI").row(-1, named=True)
+    time = when(expiry=skipped["expiration_date"], root=skipped["root"])
+    found = why("SPY", time, where(strike=650.0), lake=lake)
+    assert found.point.status == "no_smile"
+    (smile,) = found.smiles
+    assert smile.quotes.filter(verdict="used").is_empty()
+    with pytest.raises(NotStored):
+        why("SPY", when(expiry="2031-01-01"), lake=lake)
+
+
+def test_whole_answer_is_plain_json(lake, fitted):
+    found = why("SPY", when(expiry=fitted["expiration_date"]), where(strike=650.0), lake=lake)
+    told = json.loads(TypeAdapter(dict).dump_json(as_plain(found)))
+    assert told["point"]["implied_vol"] == found.point.implied_vol
+    assert len(told["smiles"][0]["quotes"]) == found.smiles[0].quotes.height
+    assert told["origins"][0] == json.loads(
+        TypeAdapter(dict).dump_json(dataclasses.asdict(found.origins[0]))
+    )

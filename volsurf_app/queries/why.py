@@ -1,0 +1,182 @@
+"""Why a number is what it is: from a point of a surface back to quotes, rules, forward and files.
+
+Belongs here: collecting what the tables say about one answer. Not here: computing it again, or
+printing it.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import partial
+from typing import Any
+
+import polars as pl
+
+from volsurf_app.queries.origins import Origin, origins
+from volsurf_app.queries.pictures import smile_pictures
+from volsurf_app.questions import Day, When, Where, as_instant, where
+from volsurf_app.stored_surface import TABLE, Row, StoredSurface
+from volsurf_app.surface import open_surface, point_of
+from volsurf_app.surface_answers import SurfacePoint
+from volsurf_resources.lake import Lake
+from volsurf_tables.surfaces import SMILE_MODELS
+
+_AT_THE_MONEY = where(log_moneyness=0.0)
+_EXPIRY = ("root", "expiration_date")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmileOrigin:
+    """What one stored smile comes from.
+
+    Attributes
+    ----------
+    fit : dict
+        Its row of `fitted_surfaces`: parameters, errors, arbitrage tests, outcome.
+    quote_date : date
+        The session of its quotes: an older one where the smile is carried.
+    quotes : DataFrame
+        Every contract of the expiry with its own vols and the curve's. `verdict` is used,
+        rejected (`reject_reason` names the rules), other_side (not on the side that was fitted) or
+        beyond_cap.
+    issues : DataFrame
+        contract_id, rule, severity, value, threshold: what the rules measured.
+    forward : dict
+        The row of `implied_forwards`: method, pairs, errors; empty if there is none.
+    pairs : DataFrame
+        The put-call pairs of the forward: strike, mids, early-exercise premiums, and the forward
+        that each implies by itself, `pair_forward`.
+    """
+
+    fit: Row
+    quote_date: date
+    quotes: pl.DataFrame
+    issues: pl.DataFrame
+    forward: Row
+    pairs: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """The answer asked about (None: a whole smile), the smiles behind it, the files behind them."""
+
+    point: SurfacePoint | None
+    smiles: tuple[SmileOrigin, ...]
+    origins: tuple[Origin, ...]
+
+
+def why(
+    symbol: str,
+    time: When,
+    place: Where | None = None,
+    *,
+    on: Day | None = None,
+    model: str = SMILE_MODELS[0],
+    snapshot: str = "EOD",
+    known_at: datetime | str | None = None,
+    lake: Lake,
+) -> Why:
+    """Return what is behind a point of a surface, or behind the smiles around a time.
+
+    Arguments and errors as for `surface.at`.
+    """
+    stored = open_surface(symbol, on, model, snapshot, known_at, lake)
+    used = stored.read(time, place or _AT_THE_MONEY).slices
+    at_time = as_instant(known_at)
+    return Why(
+        point=None if place is None else point_of(stored, time, place),
+        smiles=tuple(_smile(lake, stored, row, at_time) for row in used),
+        origins=tuple(origins(lake, TABLE, stored.day, at_time)),
+    )
+
+
+def _smile(lake: Lake, stored: StoredSurface, row: Row, known_at: datetime | None) -> SmileOrigin:
+    is_carried = row["status"] == "carried"
+    day = row["parameters_date"] if is_carried else stored.day
+    read: Any = partial(
+        lake.read, days=[day], symbols=[stored.symbol], snapshot=stored.snapshot, known_at=known_at
+    )
+    (picture,) = smile_pictures(
+        lake,
+        stored.symbol,
+        day,
+        row["expiration_date"],
+        root=row["root"],
+        model_type=stored.model,
+        snapshot=stored.snapshot,
+        known_at=known_at,
+    )
+    contracts = picture.quotes["contract_id"].implode()
+    issues = read("quote_issues").filter(pl.col("contract_id").is_in(contracts))
+    is_here = {name: row[name] for name in _EXPIRY}
+    forwards = read("implied_forwards").filter(**is_here).rows(named=True)
+    forward = forwards[0] if forwards else {}
+    return SmileOrigin(
+        fit=row,
+        quote_date=day,
+        quotes=picture.quotes.with_columns(verdict=_verdict(picture.smile)),
+        issues=issues.select("contract_id", "rule", "severity", "value", "threshold"),
+        forward=forward,
+        pairs=pairs_of(read("option_quotes").filter(**is_here), issues, forward),
+    )
+
+
+def _verdict(smile: Row) -> pl.Expr:
+    if smile["k_min"] is None:
+        is_near = pl.lit(True)
+    else:
+        is_near = pl.col("log_moneyness").is_between(smile["k_min"], smile["k_max"])
+    return (
+        pl.when("is_used")
+        .then(pl.lit("used"))
+        .when(~pl.col("is_liquid"))
+        .then(pl.lit("rejected"))
+        .when(is_near)
+        .then(pl.lit("other_side" if smile["k_min"] is not None else "not_fitted"))
+        .otherwise(pl.lit("beyond_cap"))
+    )
+
+
+def pairs_of(quotes: pl.DataFrame, issues: pl.DataFrame, forward: Row) -> pl.DataFrame:
+    """Return the put-call pairs that a forward was estimated from, in order of strike.
+
+    They are the `n_pairs` pairs of usable quotes nearest to the strike where call and put cost the
+    same. `pair_forward` is strike + (call - put) / discount_factor, early exercise removed.
+    """
+    n = forward.get("n_pairs") or 0
+    bad = issues.filter(pl.col("severity") == "error")["contract_id"].implode()
+    usable = quotes.filter("is_tradable", ~pl.col("contract_id").is_in(bad))
+    call, put = (
+        usable.filter(pl.col("option_type") == side)
+        .unique("strike", keep="none")
+        .select("strike", mid="mid", premium="early_exercise_premium", contract_id="contract_id")
+        for side in ("CALL", "PUT")
+    )
+    both = call.join(put, on="strike", suffix="_put").sort("strike")
+    both = both.rename({"mid": "mid_call", "premium": "premium_call", "contract_id": "call"})
+    both = both.rename({"contract_id_put": "put"})
+    level = pl.col("strike").sort_by((pl.col("mid_call") - pl.col("mid_put")).abs()).first()
+    nearest = both.sort((pl.col("strike") / level).log().abs(), maintain_order=True).head(n)
+    paid = pl.col("mid_call") - pl.col("mid_put")
+    premium = pl.col("premium_call").fill_null(0.0) - pl.col("premium_put").fill_null(0.0)
+    return nearest.sort("strike").with_columns(
+        pair_forward=pl.col("strike") + (paid - premium) / (forward.get("discount_factor") or 1.0)
+    )
+
+
+def as_plain(found: Why) -> dict[str, Any]:
+    """Return the whole answer as plain mappings and lists of rows, fit for JSON."""
+    return {
+        "point": found.point,
+        "smiles": [
+            {
+                "fit": smile.fit,
+                "quote_date": smile.quote_date,
+                "quotes": smile.quotes.rows(named=True),
+                "issues": smile.issues.rows(named=True),
+                "forward": smile.forward,
+                "pairs": smile.pairs.rows(named=True),
+            }
+            for smile in found.smiles
+        ],
+        "origins": list(found.origins),
+    }
