@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
-from volsurf_app.cli import analytics, demo, home, looking, market, replay, web
+from volsurf_app.cli import analytics, demo, export, graphs, home, looking, market, replay
 
 FAILED, BAD_ARGUMENTS = 1, 2
 
@@ -33,11 +33,12 @@ app.command()(market.eod)
 app.command()(market.backfill)
 app.command()(replay.replay)
 app.command()(looking.status)
+app.command()(graphs.graphs)
+app.command()(export.export)
 app.command()(looking.settings)
 app.command()(home.publish)
 app.add_typer(home.db, name="db")
 app.command()(home.ui)
-app.command()(web.web)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

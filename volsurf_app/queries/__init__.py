@@ -5,6 +5,7 @@ computed that a table holds. Not here: how an answer is printed or drawn.
 """
 
 from volsurf_app.queries.absence import NotStored
+from volsurf_app.queries.contents import table_names, table_rows
 from volsurf_app.queries.holdings import coverage, first_and_last, last_writes, open_lake, symbols
 from volsurf_app.queries.logs import api_calls, last_run
 from volsurf_app.queries.pictures import SmilePicture, smile_picture, smile_pictures
@@ -30,6 +31,8 @@ __all__ = [
     "smile_pictures",
     "smiles",
     "symbols",
+    "table_names",
+    "table_rows",
     "term_structure",
     "vendor_differences",
 ]

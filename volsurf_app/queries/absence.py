@@ -5,13 +5,9 @@ Belongs here: the error, and the words that name what there is instead.
 
 from collections.abc import Iterable
 
+from volsurf_app.questions import NotStored
 
-class NotStored(LookupError):
-    """The lake does not hold what was asked for: says what, and what it does hold."""
-
-    def __str__(self) -> str:
-        """Return the sentence, without the quotes that LookupError's children put around it."""
-        return str(self.args[0])
+__all__ = ["NotStored", "listed"]
 
 
 def listed(things: Iterable[object], most: int = 8) -> str:

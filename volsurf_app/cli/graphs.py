@@ -1,0 +1,50 @@
+"""The command `graphs`: PNG files of a session's smiles.
+
+Belongs here: which smiles, where to. Not here: how they are drawn (`volsurf_app.graphs`).
+"""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from volsurf_app.cli.analytics import stored_symbol
+from volsurf_app.cli.arguments import Symbol
+from volsurf_app.cli.console import console
+from volsurf_app.cli.stored import Model, ModelOption, StoredDay, stored_session
+from volsurf_resources.settings import Settings
+
+Folder = Annotated[
+    Path | None,
+    typer.Option("--out", help="Folder. [default: graphs in VOLSURF_HOME]", file_okay=False),
+]
+
+
+def graphs(
+    symbol: Symbol = None,
+    date: StoredDay = None,
+    model: ModelOption = Model.SVI,
+    out: Folder = None,
+) -> None:
+    """Draw one PNG per fitted expiry of a session; graphs of that session are replaced."""
+    from rich.progress import track
+
+    from volsurf_app import queries
+    from volsurf_app.graphs import write_graphs
+
+    started = time.perf_counter()
+    settings = Settings()
+    lake, asked = stored_symbol(symbol, settings)
+    day = stored_session(lake, asked, date)
+    pictures = queries.smile_pictures(
+        lake, asked, day, model_type=model.stored, statuses=("fitted",)
+    )
+    folder = out or settings.volsurf_home / "graphs"
+    written = write_graphs(pictures, asked, day, folder)
+    progress = track(
+        written, "drawing", len(pictures), transient=True, disable=not console.is_terminal
+    )
+    n = len(list(progress))
+    elapsed = time.perf_counter() - started
+    console.print(f"{n} graphs of {asked} {day}, {model.stored}, in {folder} ({elapsed:.1f} s)")
