@@ -37,7 +37,7 @@ def model_scores(session: Session) -> pl.DataFrame:
             pooled_rmse=_pooled("rmse"),
             median_holdout_rmse=pl.col("holdout_rmse").median(),
             pooled_holdout_rmse=_pooled("holdout_rmse"),
-            inside_spread_share=_weighted("inside_spread_share"),
+            inside_spread_share=_over_quotes(pl.col("inside_spread_share")),
         )
         .join(_changes(now, past), on=by, how="left")
     )
@@ -61,14 +61,15 @@ def _smiles(tables: list[pl.DataFrame]) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _weighted(name: str) -> pl.Expr:
-    known = pl.col("num_points").filter(pl.col(name).is_not_null())
-    return (pl.col(name) * pl.col("num_points")).sum() / known.sum()
+def _over_quotes(value: pl.Expr) -> pl.Expr:
+    """Mean over expiries by number of quotes; null where no expiry has the value."""
+    quotes = pl.col("num_points")
+    mean = (value * quotes).sum() / quotes.filter(value.is_not_null()).sum()
+    return mean.fill_nan(None)
 
 
 def _pooled(name: str) -> pl.Expr:
-    known = pl.col("num_points").filter(pl.col(name).is_not_null())
-    return ((pl.col(name) ** 2 * pl.col("num_points")).sum() / known.sum()).sqrt()
+    return _over_quotes(pl.col(name) ** 2).sqrt()
 
 
 def _changes(now: pl.DataFrame, past: pl.DataFrame) -> pl.DataFrame:
