@@ -179,6 +179,7 @@ class DeribitClient:
                 self._http = httpx.Client(
                     timeout=httpx.Timeout(self._timeout_s, connect=CONNECT_S),
                     headers={"Accept": "application/json"},
+                    verify=self._url.startswith("https"),  # no certificates loaded for nothing
                 )
             return self._http
 
