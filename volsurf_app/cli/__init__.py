@@ -14,7 +14,19 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
-from volsurf_app.cli import analytics, demo, export, graphs, home, looking, market, replay
+from volsurf_app.cli import (
+    analytics,
+    demo,
+    export,
+    graphs,
+    home,
+    looking,
+    market,
+    replay,
+    surface,
+    web,
+    why,
+)
 
 FAILED, BAD_ARGUMENTS = 1, 2
 
@@ -35,10 +47,13 @@ app.command()(replay.replay)
 app.command()(looking.status)
 app.command()(graphs.graphs)
 app.command()(export.export)
+app.add_typer(surface.surface, name="surface")
+app.command()(why.why)
 app.command()(looking.settings)
 app.command()(home.publish)
 app.add_typer(home.db, name="db")
 app.command()(home.ui)
+app.command()(web.web)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,131 @@
+"""The command `why`: from a vol back to its quotes, rules, forward, fit and files.
+
+Belongs here: printing. Not here: what is behind a number (`volsurf_app.queries.why`).
+"""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from volsurf_app.cli import surface as asking
+from volsurf_app.cli.arguments import Symbol, symbol_of
+from volsurf_app.cli.console import Shown, console, number, percent, points, show_frame
+from volsurf_app.cli.stored import Model, ModelOption, StoredDay
+from volsurf_resources.settings import Settings
+
+if TYPE_CHECKING:
+    from volsurf_app.queries.why import SmileOrigin, Why
+
+_MONEY: dict[str, tuple[str, Any]] = {
+    "strike": ("strike", number),
+    "option_type": ("type", str.lower),
+    "bid": ("bid", number),
+    "ask": ("ask", number),
+}
+_VOLS: Shown = _MONEY | {
+    "iv_bid": ("IV bid %", percent),
+    "iv_mid": ("IV mid %", percent),
+    "iv_ask": ("IV ask %", percent),
+    "model_vol": ("model %", percent),
+    "error_vol_points": ("error", points),
+    "contract_id": ("contract", None),
+}
+_REJECTED: Shown = _MONEY | {
+    "reject_reason": ("rules", None),
+    "measured": ("measured", None),
+    "contract_id": ("contract", None),
+}
+_PAIRS: Shown = {
+    "strike": ("strike", number),
+    "mid_call": ("call", number),
+    "mid_put": ("put", number),
+    "premium_call": ("early exercise, call", points),
+    "premium_put": ("put", points),
+    "pair_forward": ("forward", "{:.4f}".format),
+}
+_ORIGINS: Shown = {
+    "table": ("table", None),
+    "quote_date": ("session", None),
+    "content_hash": ("content", lambda text: text[:12]),
+    "is_unchanged": ("as read", lambda same: "yes" if same else "replaced since"),
+    "known_at": ("known at", lambda at: f"{at:%Y-%m-%d %H:%M:%S} UTC"),
+    "source": ("source", None),
+    "code_version": ("code", None),
+    "run_id": ("run", lambda run: run[:8]),
+}
+
+
+def why(
+    symbol: Symbol = None,
+    expiry: asking.Expiry = None,
+    tenor: asking.Tenor = None,
+    tte: asking.Years = None,
+    root: asking.Root = None,
+    strike: Annotated[float | None, typer.Option(help="USD. [default: the whole smile]")] = None,
+    delta: Annotated[float | None, typer.Option(help="Forward delta; puts negative.")] = None,
+    log_moneyness: Annotated[
+        float | None, typer.Option("--log-moneyness", "-k", help="ln(strike / forward).")
+    ] = None,
+    date: StoredDay = None,
+    model: ModelOption = Model.SVI,
+    snapshot: asking.Snapshot = "EOD",
+    known_at: asking.KnownAt = None,
+    as_json: asking.AsJson = False,
+) -> None:
+    """Show what is behind a vol: quotes used, quotes rejected and why, forward, fit, files."""
+    from volsurf_app import queries
+    from volsurf_app.queries.why import as_plain
+    from volsurf_app.queries.why import why as ask_why
+    from volsurf_app.questions import when, where
+
+    settings = Settings()
+    lake, asked = queries.open_lake(settings), symbol_of(symbol, settings)
+    with asking.bad_questions_refused():
+        is_point = any(x is not None for x in (strike, delta, log_moneyness))
+        place = where(log_moneyness, delta, strike) if is_point else None
+        found = ask_why(
+            asked, when(tenor, tte, expiry, root), place, on=date, model=model.stored,
+            snapshot=snapshot, known_at=known_at, lake=lake,
+        )  # fmt: skip
+    if as_json:
+        asking.print_json(as_plain(found))
+    else:
+        _show(found)
+
+
+def _show(found: "Why") -> None:
+    import polars as pl
+
+    if found.point is not None:
+        asking.show_point(found.point)
+    for smile in found.smiles:
+        _show_smile(smile)
+    rows = [{name: getattr(one, name) for name in _ORIGINS} for one in found.origins]
+    show_frame("files", pl.DataFrame(rows, infer_schema_length=None), _ORIGINS)
+
+
+def _show_smile(smile: "SmileOrigin") -> None:
+    import polars as pl
+
+    fit, quotes = smile.fit, smile.quotes
+    name = f"{fit['root']} {fit['expiration_date']}"
+    counts = quotes["verdict"].value_counts().sort("verdict").rows()
+    measured = smile.issues.group_by("contract_id").agg(
+        measured=pl.format("{} {}", "rule", pl.col("value").round_sig_figs(3)).str.join(", ")
+    )
+    nearest = quotes.join(measured, on="contract_id", how="left").sort("strike", "option_type")
+    used, rejected = (nearest.filter(verdict=word) for word in ("used", "rejected"))
+    show_frame(f"{name}: quotes used, vols in %, error in vol points", used, _VOLS)
+    show_frame(f"{name}: quotes rejected, and the rules they break", rejected, _REJECTED)
+    forward = smile.forward
+    if forward:
+        method = f"{forward['method']}, {forward['status']}, {forward['n_pairs']} pairs"
+        error = forward["forward_std_error"]
+        spread = "" if error is None else f" +- {error:.4f}"
+        show_frame(f"{name}: the forward's pairs, mids", smile.pairs, _PAIRS)
+        console.print(f"forward {forward['forward']}{spread} by {method}", markup=False)
+    console.print(f"\n{name} of {smile.quote_date}: " + ", ".join(f"{n} {v}" for v, n in counts))
+    shown = {key: value for key, value in fit.items() if value is not None}
+    told = (f"{key} {value:.6g}" if isinstance(value, float) else f"{key} {value}"
+            for key, value in shown.items())  # fmt: skip
+    console.print("fit: " + ", ".join(told), markup=False)
