@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from volsurf_assets.model_free import model_free, strip_quotes
 from volsurf_assets.pictures import sparkline
 from volsurf_assets.session import Session
 from volsurf_assets.surfaces import DAYS_PER_YEAR
 from volsurf_assets.table_asset import table_asset
 from volsurf_resources.exchange_calendar import last_sessions
 from volsurf_tables.market import UNDERLYING_PRICES
+from volsurf_tables.quotes import OPTION_QUOTES
 from volsurf_tables.surfaces import FITTED_SURFACES, IS_STANDARD
 from volsurf_tables.table import Table
 from volsurf_tables.variance import REALIZED_VOLATILITY, VRP_METRICS
@@ -101,8 +103,8 @@ def adjust(bars: pl.DataFrame) -> dict[str, Array]:
 
 @table_asset(
     VRP_METRICS,
-    reads=[FITTED_SURFACES, REALIZED_VOLATILITY],
-    code_version="1",
+    reads=[OPTION_QUOTES, FITTED_SURFACES, REALIZED_VOLATILITY],
+    code_version="2",
     picture=lambda rows: sparkline(rows["vrp_30d"]),
 )
 def vrp_metrics(session: Session) -> pl.DataFrame:
@@ -113,6 +115,7 @@ def vrp_metrics(session: Session) -> pl.DataFrame:
     past = session.before(VRP_METRICS, settings.vrp_window)
     realised = session.read(REALIZED_VOLATILITY)
     rows = []
+    quotes = strip_quotes(session.read(OPTION_QUOTES), settings)
     fitted = session.read(FITTED_SURFACES).filter(IS_STANDARD)
     for symbol, snapshot, smiles in _symbols(fitted, realised):
         own = realised.filter(pl.col("symbol") == symbol)
@@ -122,7 +125,9 @@ def vrp_metrics(session: Session) -> pl.DataFrame:
             done = own[window][0] if own.height else None
             row |= {f"implied_vol_{days}d": implied, f"realized_vol_{days}d": done}
             row[f"vrp_{days}d"] = None if implied is None or done is None else implied - done
-        before = past.filter(pl.col("symbol") == symbol, pl.col("snapshot") == snapshot)
+        is_own = (pl.col("symbol") == symbol) & (pl.col("snapshot") == snapshot)
+        row |= _model_free(quotes.filter(is_own), smiles, row["realized_vol_30d"])
+        before = past.filter(is_own)
         series = np.array([*before["vrp_30d"].to_list(), row["vrp_30d"]], dtype=np.float64)
         place = standing(series, window=settings.vrp_window, min_count=settings.vrp_min_history)
         row |= {
@@ -133,6 +138,22 @@ def vrp_metrics(session: Session) -> pl.DataFrame:
         rows.append(row | _outcome(row))
     frame = pl.DataFrame(rows, schema_overrides=dict(VRP_METRICS.schema.items()))
     return _complete(frame, session, VRP_METRICS)
+
+
+def _model_free(
+    quotes: pl.DataFrame, smiles: pl.DataFrame, realised: float | None
+) -> dict[str, Any]:
+    found = model_free(quotes, smiles, 30)
+    variance, premium = found.variance, None
+    if variance is not None and realised is not None:
+        premium = variance - realised**2
+    return {
+        "model_free_variance_30d": variance,
+        "model_free_vol_30d": None if variance is None else float(np.sqrt(variance)),
+        "model_free_method": found.method,
+        "model_free_reach": found.reach,
+        "variance_premium_30d": premium,
+    }
 
 
 def constant_maturity_atm_vol(smiles: pl.DataFrame, tenor_days: int) -> float | None:
@@ -156,9 +177,8 @@ def _symbols(
 
 
 def _outcome(row: dict[str, Any]) -> dict[str, Any]:
-    missing = [
-        name for name in row if row[name] is None and name.startswith(("implied", "realized"))
-    ]
+    needed = ("implied", "realized", "model_free_variance")
+    missing = [name for name in row if row[name] is None and name.startswith(needed)]
     if not missing:
         return {"status": "complete", "reason": None}
     status = "missing" if row["vrp_30d"] is None else "partial"

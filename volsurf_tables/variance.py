@@ -36,8 +36,10 @@ REALIZED_VOLATILITY = Table(
 VRP_METRICS = Table(
     name="vrp_metrics",
     group="variance",
-    meaning="Implied minus realised volatility at constant maturity, against its own past.",
+    meaning="Implied minus realised at constant maturity: volatility at the money, against its own "
+    "past, and variance free of a model.",
     key=names(DAY),
+    version=2,
     columns=(
         *DAY,
         *(
@@ -57,6 +59,28 @@ VRP_METRICS = Table(
         number("vrp_zscore", "standard deviations", "vrp_30d against its own past."),
         number("vrp_percentile", "-", "Share of own past below vrp_30d.", low=0.0, high=1.0),
         count("num_history", "Past sessions that z-score and percentile use."),
+        number(
+            "model_free_variance_30d",
+            "decimal^2",
+            "Fair rate of a variance swap over 30 calendar days.",
+            low=0.0,
+        ),
+        number("model_free_vol_30d", "decimal", "Its square root: 0.20 where VIX is 20.", low=0.0),
+        word(
+            "model_free_method",
+            "Sum over the quotes of the two expiries around 30 days, or integral over their fitted "
+            "smiles where a strip ends within 2 standard deviations.",
+            "cboe_strip",
+            "smile_integral",
+        ),
+        number(
+            "model_free_reach", "standard deviations", "Shortest wing of the two strips.", low=2.0
+        ),
+        number(
+            "variance_premium_30d",
+            "decimal^2",
+            "Model-free variance minus that realised over 21 sessions.",
+        ),
         word("status", "Outcome.", "complete", "partial", "missing"),
         REASON,
     ),

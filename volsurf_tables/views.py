@@ -133,7 +133,7 @@ MODEL_PARAMETERS = View(
     meaning="Parameters of every fitted model, one row per fit.",
     columns=(
         instant("time", "End of the session, or the snapshot, whose quotes were fitted."),
-        word("model_type", "SVI or SSVI for a smile, power_law for the term structure."),
+        word("model_type", "SVI or SSVI for a smile; power_law and HESTON for a surface."),
         word("underlying", "Ticker of the underlying."),
         Column(
             name="maturity",
@@ -144,7 +144,7 @@ MODEL_PARAMETERS = View(
         word("parameters", "JSON object of the parameters by name."),
         number("fit_quality", "vol points", "Root mean squared error of the fit."),
     ),
-    reads=("fitted_surfaces", "term_structure_params"),
+    reads=("fitted_surfaces", "heston_surfaces", "term_structure_params"),
     query=f"""
 SELECT {_SESSION_END.format("smiles")} AS "time", model_type, symbol AS underlying,
     expiration_date AS maturity,
@@ -157,7 +157,11 @@ SELECT {_SESSION_END.format("terms")}, model_type, symbol, CAST(NULL AS DATE),
     json_object('atm_term_a', atm_term_a, 'atm_term_b', atm_term_b,
         'skew_term_a', skew_term_a, 'skew_term_b', skew_term_b),
     atm_term_rmse
-FROM main.term_structure_params AS terms WHERE atm_term_a IS NOT NULL""",
+FROM main.term_structure_params AS terms WHERE atm_term_a IS NOT NULL
+UNION ALL
+SELECT {_SESSION_END.format("laws")}, 'HESTON', symbol, CAST(NULL AS DATE),
+    json_object('kappa', kappa, 'theta', theta, 'sigma', sigma, 'rho', rho, 'v0', v0), rmse
+FROM main.heston_surfaces AS laws WHERE kappa IS NOT NULL""",
 )
 
 VRP_EX_POST = View(
@@ -169,6 +173,7 @@ VRP_EX_POST = View(
         number("implied_vol_30d", "decimal", "ATM implied vol at 30 calendar days."),
         number("realized_vol_next_21d", "decimal", "Realised over the 21 sessions that followed."),
         number("ex_post_vrp_30d", "decimal", "Implied minus realised afterwards."),
+        number("ex_post_variance_premium_30d", "decimal^2", "Model-free minus realised variance."),
         Column(
             name="known_on",
             dtype=QUOTE_DATE.dtype,
@@ -179,7 +184,9 @@ VRP_EX_POST = View(
     reads=("vrp_metrics", "realized_volatility"),
     query="""
 SELECT symbol, quote_date, implied_vol_30d, realised.rv_21d AS realized_vol_next_21d,
-    implied_vol_30d - realised.rv_21d AS ex_post_vrp_30d, realised.known_on
+    implied_vol_30d - realised.rv_21d AS ex_post_vrp_30d,
+    model_free_variance_30d - realised.rv_21d * realised.rv_21d AS ex_post_variance_premium_30d,
+    realised.known_on
 FROM main.vrp_metrics
 JOIN (SELECT symbol, snapshot, rv_21d, quote_date AS known_on,
         lag(quote_date, 21) OVER (PARTITION BY symbol, snapshot ORDER BY quote_date) AS quote_date

@@ -31,12 +31,17 @@ def test_what_came_after_is_known_21_sessions_later(tmp_path):
         named = {"symbol": "SPY", "quote_date": day, "snapshot": "EOD"}
         for table, column in ((VRP_METRICS, "implied_vol_30d"), (REALIZED_VOLATILITY, "rv_21d")):
             row = pl.DataFrame([named | {column: 0.2 + n / 1000}])
+            if table is VRP_METRICS:
+                row = row.with_columns(model_free_variance_30d=0.05)
             empty = table.schema.to_frame()
             lake.replace(table.name, day, pl.concat([empty, row], how="diagonal"))
     found = lake.sql("FROM vrp_ex_post ORDER BY quote_date")
     assert found["quote_date"].to_list() == days[:9]
     assert found["known_on"].to_list() == days[21:]
     assert found["ex_post_vrp_30d"].to_list() == pytest.approx([-0.021] * 9)
+    realised = [0.2 + n / 1000 for n in range(21, 30)]
+    premium = found["ex_post_variance_premium_30d"].to_list()
+    assert premium == pytest.approx([0.05 - vol**2 for vol in realised])
 
 
 def test_the_last_run_is_told(volsurf, filled_home):

@@ -206,10 +206,12 @@ def test_symbols_do_not_mix(tmp_path):
 
 
 def smiles(day, level, symbol="SPX", days=(7, 25, 45, 100)):
-    """Fitted rows whose ATM vols rise by a vol point from one expiry to the next."""
-    vols = {"atm_vol": [level + 0.01 * i for i in range(len(days))]}
+    """Flat fitted smiles whose vols rise by a vol point from one expiry to the next."""
+    vol = [level + 0.01 * i for i in range(len(days))]
+    vols = {"atm_vol": vol, "svi_a": [v**2 * n / 365.0 for v, n in zip(vol, days, strict=True)]}
     named = {"symbol": symbol, "quote_date": day, "snapshot": "EOD", "root": symbol,
-             "model_type": "SVI", "status": "fitted"}  # fmt: skip
+             "model_type": "SVI", "status": "fitted", "svi_b": 0.0, "svi_rho": 0.0, "svi_m": 0.0,
+             "svi_sigma": 0.1}  # fmt: skip
     dates = [day + timedelta(days=n) for n in days]
     frame = pl.DataFrame({"tte_years": [n / 365.0 for n in days], "expiration_date": dates} | vols)
     frame = frame.with_columns(pl.lit(value).alias(name) for name, value in named.items())
