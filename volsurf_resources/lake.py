@@ -19,13 +19,17 @@ from pathlib import Path
 import polars as pl
 
 from volsurf_resources import lake_history
+from volsurf_resources.calendars import NEW_YORK, Calendar
 from volsurf_resources.conform import check_rows, conform
 from volsurf_resources.content import part_hashes
 from volsurf_resources.lake_errors import BadFile, HistoryPruned
 from volsurf_resources.lake_files import locked, put_in_place, strays, write_beside
+from volsurf_resources.lake_merging import with_other_snapshots, with_unchanged
 from volsurf_resources.lake_reading import (
+    OFFICIAL,
     Stored,
     Versions,
+    chosen,
     damage_named,
     load,
     together,
@@ -42,7 +46,7 @@ from volsurf_resources.provenance import (
 from volsurf_tables.catalogue import TABLES
 from volsurf_tables.table import Table
 
-__all__ = ["Day", "Lake", "Provenance", "Written"]
+__all__ = ["OFFICIAL", "Day", "Lake", "Provenance", "Written"]
 
 Day = date | str
 
@@ -58,15 +62,16 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Lake:
-    """All tables under one folder. Any number of processes may read and write at once.
+    """All tables of one market under one folder, for any number of processes at once.
 
     `retention_days` says how long replaced versions are kept (None: for ever), `history` where
-    (None: beside the root).
+    (None: beside the root), `calendar` which days are sessions and which snapshot is official.
     """
 
     root: Path
     retention_days: int | None = field(default=None, kw_only=True)
     history: Path | None = field(default=None, kw_only=True)
+    calendar: Calendar = field(default=NEW_YORK, kw_only=True, repr=False)
     tables: tuple[Table, ...] = field(default=TABLES, kw_only=True, repr=False)
 
     def table(self, name: str) -> Table:
@@ -87,11 +92,13 @@ class Lake:
         frame: pl.DataFrame,
         *,
         symbols: Sequence[str] | None = None,
+        snapshots: Sequence[str] | None = None,
         provenance: Provenance | None = None,
     ) -> Written:
         """Make `frame` the content of a date, or of some symbols of it (the others stay).
 
-        A symbol is replaced with all its snapshots; one without rows in `frame` is removed.
+        A symbol is replaced with all its snapshots, or with `snapshots` alone (its others stay);
+        one without rows in `frame` is removed.
 
         Rows of symbols whose content is the same stay as they are, with their provenance columns;
         if all are the same, nothing is written. BadFrame, and nothing written, where the frame
@@ -106,6 +113,8 @@ class Lake:
         path = self.path(table, day)
         with locked(self._lock(path)):
             stored = self._stored(path, contract, tolerate_damage=symbols is None)
+            if snapshots is not None and stored is not None:
+                new = with_other_snapshots(new, stored.frame, contract, symbols, snapshots)
             old_parts = {} if stored is None else part_hashes(stored.frame, contract)
             others = set(old_parts).difference(old_parts if symbols is None else symbols)
             parts = part_hashes(new, contract) | {s: old_parts[s] for s in others}
@@ -113,7 +122,7 @@ class Lake:
                 return Written(stored.footer.rows, stored.footer.content_hash, changed=False)
             if stored is not None:
                 same = [s for s, part in old_parts.items() if parts.get(s) == part]
-                new = _with_unchanged(new, stored.frame, contract, same)
+                new = with_unchanged(new, stored.frame, contract, same)
             previous = None if stored is None else stored.footer
             footer = next_footer(new, contract, parts, previous, provenance or Provenance())
             hidden = write_beside(path, new, footer.metadata())
@@ -129,18 +138,21 @@ class Lake:
         *,
         symbols: Sequence[str] | None = None,
         columns: Sequence[str] | None = None,
-        snapshot: str | None = "EOD",
+        snapshot: str | None = OFFICIAL,
         known_at: datetime | None = None,
     ) -> pl.DataFrame:
         """Return rows of some dates (None: all), in order of date and key.
 
-        `snapshot` None means all snapshots. With `known_at`, the lake as it was known then: a date
-        first known later is absent. Dates that do not exist contribute nothing.
+        `snapshot` is a day's official one unless named; None means all. With `known_at`, the lake
+        as it was known then: a date first known later is absent. Dates that do not exist contribute
+        nothing.
         """
         contract = self.table(table)
         while True:
             versions = self.versions(table, days, known_at)
-            query = _chosen(together(contract, versions), contract, symbols, columns, snapshot)
+            query = chosen(
+                together(contract, versions), contract, self.calendar, symbols, columns, snapshot
+            )
             with damage_named(contract, versions):
                 frame = query.collect()
             # A date replaced in between shows its new version, which was not known yet.
@@ -284,28 +296,3 @@ def _date(day: Day) -> date:
 def _dates(folder: Path) -> Iterator[date]:
     for path in folder.glob("[0-9]*.parquet"):
         yield date.fromisoformat(path.stem)
-
-
-def _chosen(
-    rows: pl.LazyFrame,
-    contract: Table,
-    symbols: Sequence[str] | None,
-    columns: Sequence[str] | None,
-    snapshot: str | None,
-) -> pl.LazyFrame:
-    if symbols is not None:
-        rows = rows.filter(pl.col(contract.column("symbol").name).is_in(list(symbols)))
-    if snapshot is not None and "snapshot" in contract.schema:
-        rows = rows.filter(pl.col("snapshot") == snapshot)
-    names = contract.schema if columns is None else columns
-    return rows.select([contract.column(name).name for name in names])
-
-
-def _with_unchanged(
-    new: pl.DataFrame, stored: pl.DataFrame, contract: Table, same: Sequence[str]
-) -> pl.DataFrame:
-    """Return the new rows, and the stored ones of those symbols that stay the same."""
-    if not same:
-        return new
-    changed = new.filter(~pl.col("symbol").is_in(same))
-    return pl.concat([changed, stored.filter(pl.col("symbol").is_in(same))]).sort(contract.key)

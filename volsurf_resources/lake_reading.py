@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from volsurf_resources.calendars import Calendar
 from volsurf_resources.conform import modernise
 from volsurf_resources.lake_errors import BadFile, NewerVersion
 from volsurf_resources.provenance import Footer, damaged, read_footer
@@ -21,6 +22,7 @@ _FEW, _SMALL, _MOST_KEPT = 8, 32_768, 8192  # files, bytes, files
 _KEPT: dict[Path, tuple[tuple[int, int, int], pl.DataFrame]] = {}
 
 Versions = Sequence[tuple[Path, Footer]]
+OFFICIAL = "official"  # stands for each day's official snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +121,23 @@ def damage_named(contract: Table, versions: Versions) -> Iterator[None]:
         for path, footer in versions:
             load(path, footer, contract)
         raise
+
+
+def chosen(
+    rows: pl.LazyFrame,
+    contract: Table,
+    calendar: Calendar,
+    symbols: Sequence[str] | None,
+    columns: Sequence[str] | None,
+    snapshot: str | None,
+) -> pl.LazyFrame:
+    """Narrow rows to some symbols, columns (None: all) and snapshots (None: all)."""
+    if symbols is not None:
+        rows = rows.filter(pl.col(contract.column("symbol").name).is_in(list(symbols)))
+    if snapshot == OFFICIAL and "snapshot" in contract.schema:
+        per = [name for name in ("symbol", "index", "quote_date") if name in contract.key]
+        rows = calendar.official(rows, per)
+    elif snapshot is not None and "snapshot" in contract.schema:
+        rows = rows.filter(pl.col("snapshot") == snapshot)
+    names = contract.schema if columns is None else columns
+    return rows.select([contract.column(name).name for name in names])

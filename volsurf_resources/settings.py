@@ -15,7 +15,22 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from volsurf_resources.calendars import CALENDARS, Calendar, Market
+
 ENV_FILE = ".env"
+
+# What a market sets otherwise unless told: listings of every day, wide wings, prices in coin.
+DEFAULTS_OF: dict[Market, dict[str, Any]] = {
+    "us": {},
+    "crypto": {
+        "min_dte": 0,
+        "min_open_interest": 0.0,
+        "min_volume": -1.0,
+        "min_moneyness": 0.2,
+        "max_moneyness": 5.0,
+        "max_iv": 5.0,
+    },
+}
 
 # What is asked for, where things lie, who is told, and how a source is reached do not change what
 # is computed: a second symbol does not outdate the first.
@@ -23,6 +38,7 @@ _NOT_COMPUTING = (
     "volsurf_home",
     "volsurf_archive",
     "volsurf_symbols",
+    "crypto_symbols",
     "default_symbol",
     "ingestion_start",
     "max_fit_rmse",
@@ -55,6 +71,13 @@ class Settings(BaseSettings):
     )
     volsurf_symbols: Annotated[tuple[str, ...], NoDecode] = Field(
         ("SPY",), min_length=1, description="Symbols to ingest, separated by commas."
+    )
+    volsurf_market: Market = Field(
+        "us",
+        description="Market of a command: us (sessions of New York) or crypto (days of UTC).",
+    )
+    crypto_symbols: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("BTC", "ETH"), min_length=1, description="Coins to collect, separated by commas."
     )
     default_symbol: str = Field("SPY", description="Symbol that commands use unless told.")
     ingestion_start_date: date = Field(
@@ -109,7 +132,7 @@ class Settings(BaseSettings):
         50.0, gt=0.0, description="Unusable above this spread, % of mid."
     )
     min_open_interest: float = Field(50.0, ge=0.0, description="Liquid above this open interest.")
-    min_volume: float = Field(0.0, ge=0.0, description="Liquid above this volume.")
+    min_volume: float = Field(0.0, ge=-1.0, description="Liquid above this volume; -1 for any.")
     min_dte: int = Field(7, ge=0, description="Fewest calendar days to expiry of a liquid quote.")
     max_dte: int = Field(730, ge=1, description="Most calendar days to expiry of a liquid quote.")
     min_moneyness: float = Field(0.7, gt=0.0, description="Liquid above this spot / strike.")
@@ -188,8 +211,14 @@ class Settings(BaseSettings):
         None, description="Log file; empty for logs/volsurf.log in VOLSURF_HOME."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_market_has_it(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return DEFAULTS_OF.get(values.get("volsurf_market", "us"), {}) | values
+
     @field_validator(
-        "volsurf_symbols", "heston_lower", "heston_upper", "heston_start", mode="before"
+        *("volsurf_symbols", "crypto_symbols", "heston_lower", "heston_upper", "heston_start"),
+        mode="before",
     )
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -230,15 +259,44 @@ class Settings(BaseSettings):
             )
         return self
 
+    def for_market(self, market: Market) -> "Settings":
+        """Return the settings of another market of the same home."""
+        if market == self.volsurf_market:
+            return self
+        own = DEFAULTS_OF[self.volsurf_market]
+        chosen = {name: getattr(self, name) for name in self.model_fields_set}
+        kept = {name: value for name, value in chosen.items() if own.get(name) != value}
+        return type(self)(**kept | {"volsurf_market": market})
+
+    def market_of(self, symbol: str) -> Market:
+        """Return the market that a symbol trades on."""
+        return "crypto" if symbol in self.crypto_symbols else "us"
+
+    @property
+    def calendar(self) -> Calendar:
+        """Days, closes and official snapshots of the market."""
+        return CALENDARS[self.volsurf_market]
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols to ingest on the market."""
+        return self.crypto_symbols if self.volsurf_market == "crypto" else self.volsurf_symbols
+
+    @property
+    def market_root(self) -> Path:
+        """Folder of what belongs to one market."""
+        home = self.volsurf_home
+        return home if self.volsurf_market == "us" else home / self.volsurf_market
+
     @property
     def lake_root(self) -> Path:
         """Folder of the current partitions."""
-        return self.volsurf_home / "lake"
+        return self.market_root / "lake"
 
     @property
     def history_root(self) -> Path:
         """Folder of the replaced versions."""
-        return self.volsurf_home / "history"
+        return self.market_root / "history"
 
     @property
     def dagster_home(self) -> Path:
@@ -258,7 +316,9 @@ class Settings(BaseSettings):
     @property
     def published_path(self) -> Path:
         """The DuckDB file that readers open."""
-        return self.duckdb_path or self.volsurf_home / "volsurf.duckdb"
+        path = self.duckdb_path or self.volsurf_home / "volsurf.duckdb"
+        is_first = self.volsurf_market == "us"
+        return path if is_first else path.with_stem(f"{path.stem}_{self.volsurf_market}")
 
     @property
     def log_path(self) -> Path:
@@ -279,4 +339,5 @@ class Settings(BaseSettings):
         """Say where a setting comes from: environment, .env or default."""
         if any(key.lower() == name and value != "" for key, value in os.environ.items()):
             return "environment"
-        return ENV_FILE if name in self.model_fields_set else "default"
+        is_default = getattr(self, name) == DEFAULTS_OF[self.volsurf_market].get(name, ENV_FILE)
+        return ENV_FILE if name in self.model_fields_set and not is_default else "default"
