@@ -16,6 +16,7 @@ import polars as pl
 from volsurf_assets import findings
 from volsurf_assets.intake import Clock
 from volsurf_assets.judgements import JUDGEMENTS, Check, Finding, View, shown
+from volsurf_assets.partitions import Place
 from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings
 from volsurf_tables.table import Table
@@ -68,15 +69,18 @@ def checks_of(table: Table) -> tuple[Check, ...]:
     return (*contract_checks(table), *(check for check in JUDGEMENTS if check.table is table))
 
 
-def as_asset_checks(table: Table) -> dg.AssetChecksDefinition:
+def as_asset_checks(table: Table, place: Place) -> dg.AssetChecksDefinition:
     """Wrap all checks of a table: one step, one result each for the sessions of the run."""
     checks = checks_of(table)
 
     @dg.multi_asset_check(
-        name=f"{table.name}_checks",
+        name=f"{place.step(table.name)}_checks",
         specs=[
             dg.AssetCheckSpec(
-                check.name, asset=table.name, description=check.meaning, blocking=check.is_blocking
+                check.name,
+                asset=place.key(table.name),
+                description=check.meaning,
+                blocking=check.is_blocking,
             )
             for check in checks
         ],
@@ -92,7 +96,7 @@ def as_asset_checks(table: Table) -> dg.AssetChecksDefinition:
         chosen = {key.name for key in context.selected_asset_check_keys}
         for check in checks:
             if check.name in chosen:
-                yield _result(check, check.look(view))
+                yield _result(check, place.key(table.name), check.look(view))
 
     return run
 
@@ -108,14 +112,14 @@ def _days(context: dg.AssetCheckExecutionContext, lake: Lake, table: Table) -> t
 _RANGE = "dagster/asset_partition_range_start"
 
 
-def _result(check: Check, finding: Finding) -> dg.AssetCheckResult:
+def _result(check: Check, asset: dg.AssetKey, finding: Finding) -> dg.AssetCheckResult:
     said: dict[str, Any] = {name: dg.MetadataValue.float(v) for name, v in finding.measures}
     if finding.dates:
         said["dates"] = [str(day) for day in finding.dates]
     if finding.details:
         said["offending"] = list(finding.details)
     return dg.AssetCheckResult(
-        asset_key=check.table.name,
+        asset_key=asset,
         check_name=check.name,
         passed=finding.is_true,
         severity=dg.AssetCheckSeverity.ERROR if check.is_blocking else dg.AssetCheckSeverity.WARN,

@@ -46,7 +46,7 @@ def each_day(
     """
     made: dict[str, Metadata] = {}
     failed: dict[str, Exception] = {}
-    name = context.asset_key.to_user_string()
+    name = context.asset_key.path[-1]
     days = list(context.partition_keys)
     for key in days:
         day, began = date.fromisoformat(key), perf_counter()

@@ -21,7 +21,8 @@ from volsurf_assets import (
     surfaces,
     variance,
 )
-from volsurf_assets.market import MARKET_ASSETS, MARKET_TABLES
+from volsurf_assets.market import MARKET_TABLES, market_assets
+from volsurf_assets.partitions import Place
 from volsurf_assets.recipe import Recipe
 from volsurf_assets.table_asset import as_asset
 from volsurf_tables.table import Table
@@ -71,6 +72,6 @@ def tables() -> tuple[Table, ...]:
     return (*MARKET_TABLES, *computed_tables())
 
 
-def all_assets() -> list[dg.AssetsDefinition]:
-    """Return the assets of every table, upstream first."""
-    return [*MARKET_ASSETS, *(as_asset(recipe) for recipe in RECIPES)]
+def all_assets(place: Place) -> list[dg.AssetsDefinition]:
+    """Return the assets of every table of a market, upstream first."""
+    return [*market_assets(place), *(as_asset(recipe, place) for recipe in RECIPES)]

@@ -12,7 +12,6 @@ from datetime import date, datetime
 import polars as pl
 
 from volsurf_assets.each_day import SessionFailed
-from volsurf_resources.exchange_calendar import session_close
 from volsurf_resources.lake import Lake, Written
 from volsurf_resources.lake_errors import BadFile
 from volsurf_resources.provenance import Footer, Provenance
@@ -119,8 +118,8 @@ class Intake:
         if day < self.settings.ingestion_start_date:
             start = self.settings.ingestion_start_date
             raise SessionFailed(f"INGESTION_START_DATE is {start}: {day} is not ingested")
-        if self.clock() < session_close(day):
-            raise SessionFailed(f"session {day} has not closed: it does at {session_close(day)}")
+        if self.clock() < (begins := self.lake.calendar.available_from(day)):
+            raise SessionFailed(f"session {day} has not closed: it can be had from {begins}")
         stored = self._stored_source()
         if stored and (stored == SIMULATED) != (self.source.name == SIMULATED):
             raise SessionFailed(
@@ -150,7 +149,7 @@ class Intake:
 
     def _last(self, days: Sequence[date]) -> date:
         now = self.clock()
-        return max(day for day in days if session_close(day) <= now)
+        return max(day for day in days if self.lake.calendar.available_from(day) <= now)
 
     def _bars_of(self, symbol: str, days: Sequence[date]) -> pl.DataFrame | SourceError:
         if symbol not in self._bars:
@@ -178,7 +177,12 @@ class Intake:
         ):
             symbols = None  # single symbols cannot be put into a damaged file
         return self.lake.replace(
-            table.name, day, rows, symbols=symbols, provenance=self._provenance()
+            table.name,
+            day,
+            rows,
+            symbols=symbols,
+            snapshots=rows["snapshot"].unique().to_list() if symbols else None,
+            provenance=self._provenance(),
         )
 
     def _store_nothing(self, table: Table, day: date) -> Written | None:

@@ -12,7 +12,6 @@ import polars as pl
 
 from volsurf_assets import findings
 from volsurf_assets.intake import Clock
-from volsurf_resources.exchange_calendar import latest_closed_session, sessions
 from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings
 from volsurf_tables.market import MARKET_RATES, RAW_OPTIONS_CHAINS, UNDERLYING_PRICES
@@ -102,7 +101,7 @@ def coverage(view: View) -> Finding:
     stored = view.lake.days(RAW_OPTIONS_CHAINS.name)
     if not stored:
         return Finding(passed=False, details=("no session is stored",))
-    calendar = sessions(stored[0], stored[-1])
+    calendar = view.lake.calendar.sessions(stored[0], stored[-1])
     missing = findings.missing_sessions(stored, calendar)
     share = 1.0 - len(missing) / len(calendar)
     return Finding(tuple(missing), measures=(("coverage", share),), passed=share > MIN_COVERAGE)
@@ -110,7 +109,7 @@ def coverage(view: View) -> Finding:
 
 def latest_session(view: View) -> Finding:
     """Ask for the last session whose bell has rung."""
-    latest = latest_closed_session(view.clock())
+    latest = view.lake.calendar.latest_closed_session(view.clock())
     if view.lake.footer(RAW_OPTIONS_CHAINS.name, latest) is not None:
         return Finding()
     return Finding((latest,), (f"the latest closed session is {latest}",))

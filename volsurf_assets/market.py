@@ -15,8 +15,9 @@ from pydantic import Field
 from volsurf_assets.each_day import Listener, attempt, each_day
 from volsurf_assets.intake import CODE_VERSION, Clock, Intake, Stored
 from volsurf_assets.metadata import Metadata, table_metadata, written_metadata
-from volsurf_assets.partitions import trading_days
-from volsurf_assets.table_asset import FRESHNESS, OWNERS
+from volsurf_assets.partitions import Place
+from volsurf_assets.table_asset import OWNERS
+from volsurf_resources.calendars import Market
 from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings
 from volsurf_resources.source import MarketSource
@@ -29,7 +30,7 @@ from volsurf_tables.market import (
 from volsurf_tables.table import Table
 
 SESSIONS_PER_RUN = 21  # a bad session marks its run as failed: so runs are short
-POOL = "theta"
+POOLS: dict[Market, str] = {"us": "theta", "crypto": "deribit"}
 RETRIES = dg.RetryPolicy(
     max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
 )
@@ -45,20 +46,20 @@ class Fetch(dg.Config):
     retries: bool = True  # after a pause, where the source says that it may help
 
 
-def _market_asset(table: Table, fetch: FetchDay) -> dg.AssetsDefinition:
+def _market_asset(table: Table, fetch: FetchDay, place: Place) -> dg.AssetsDefinition:
     @dg.asset(
-        name=table.name,
-        partitions_def=trading_days,
+        key=place.key(table.name),
+        partitions_def=place.partitions,
         backfill_policy=dg.BackfillPolicy.multi_run(SESSIONS_PER_RUN),
-        pool=POOL,
+        pool=POOLS[place.market],
         group_name=table.group,
         description=table.meaning,
         kinds={"polars", "parquet"},
         owners=OWNERS,
         tags={"layer": table.group},
         code_version=CODE_VERSION,
-        freshness_policy=FRESHNESS,
-        metadata=table_metadata(table),
+        freshness_policy=place.freshness,
+        metadata=table_metadata(table, place),
     )
     def asset(
         context: dg.AssetExecutionContext,
@@ -74,7 +75,7 @@ def _market_asset(table: Table, fetch: FetchDay) -> dg.AssetsDefinition:
             source=source,
             settings=settings,
             clock=clock,
-            symbols=config.symbols or settings.volsurf_symbols,
+            symbols=config.symbols or settings.symbols,
             only_missing=config.only_missing or attempt(context) > 0,
             run_id=context.run.run_id,
         )
@@ -97,10 +98,15 @@ def _metadata(stored: Stored, uri: str) -> Metadata:
     return said
 
 
-raw_options_chains = _market_asset(RAW_OPTIONS_CHAINS, lambda i, day, _: i.chains(day))
-underlying_prices = _market_asset(UNDERLYING_PRICES, Intake.underlying)
-market_rates = _market_asset(MARKET_RATES, lambda i, day, _: i.rates(day))
-index_levels = _market_asset(INDEX_LEVELS, Intake.indices)
+_FETCHING: dict[Table, FetchDay] = {
+    RAW_OPTIONS_CHAINS: lambda intake, day, _: intake.chains(day),
+    UNDERLYING_PRICES: Intake.underlying,
+    MARKET_RATES: lambda intake, day, _: intake.rates(day),
+    INDEX_LEVELS: Intake.indices,
+}
+MARKET_TABLES = tuple(_FETCHING)
 
-MARKET_TABLES = (RAW_OPTIONS_CHAINS, UNDERLYING_PRICES, MARKET_RATES, INDEX_LEVELS)
-MARKET_ASSETS = (raw_options_chains, underlying_prices, market_rates, index_levels)
+
+def market_assets(place: Place) -> list[dg.AssetsDefinition]:
+    """Return the assets of what a market's source says."""
+    return [_market_asset(table, fetch, place) for table, fetch in _FETCHING.items()]

@@ -10,18 +10,19 @@ from typing import Any
 
 import dagster as dg
 
+from volsurf_assets.partitions import Place
 from volsurf_resources.lake import Written
 from volsurf_tables.table import Column, Table
 
 Metadata = dict[str, Any]
 
 
-def table_metadata(table: Table, reads: Sequence[Table] = ()) -> Metadata:
+def table_metadata(table: Table, place: Place, reads: Sequence[Table] = ()) -> Metadata:
     """Return the metadata of an asset's definition: columns with units, their lineage, its name."""
     return {
         "dagster/table_name": table.name,
         "dagster/column_schema": column_schema(table),
-        "dagster/column_lineage": column_lineage(table, reads),
+        "dagster/column_lineage": column_lineage(table, place, reads),
         "key": ", ".join(table.key),
         "schema_version": table.version,
     }
@@ -51,11 +52,11 @@ def _column(table: Table, column: Column) -> dg.TableColumn:
     )
 
 
-def column_lineage(table: Table, reads: Sequence[Table]) -> dg.TableColumnLineage:
+def column_lineage(table: Table, place: Place, reads: Sequence[Table]) -> dg.TableColumnLineage:
     """Return which upstream columns hold the same quantity: those of the same name."""
     deps = {
         column.name: [
-            dg.TableColumnDep(asset_key=dg.AssetKey(upstream.name), column_name=column.name)
+            dg.TableColumnDep(asset_key=place.key(upstream.name), column_name=column.name)
             for upstream in reads
             if column.name in upstream.schema
         ]

@@ -1,13 +1,15 @@
-"""How the tables are cut: one partition per session of the exchange.
+"""How the tables are cut: one partition per session of a market, and where its assets stand.
 
-Belongs here: the partitions definition. Not here: the rules of the calendar (volsurf_resources).
+Belongs here: the partitions definitions, and the keys that keep two markets apart in one graph. Not
+here: the rules of the calendars (volsurf_resources).
 """
 
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from volsurf_resources.exchange_calendar import closures
+from volsurf_resources.calendars import NEW_YORK, Market
 
 FIRST_SESSION = "2015-01-02"
 _YEARS_AHEAD = 2  # of known holidays; a test fails when the horizon comes near
@@ -17,7 +19,7 @@ _WEEKENDS = ("0 0 * * 0", "0 0 * * 6")
 def _closure_midnights() -> list[datetime]:
     """Naive midnights: Dagster labels them with the partitions' own time zone."""
     last_year = datetime.now(UTC).year + _YEARS_AHEAD
-    days = closures(int(FIRST_SESSION[:4]), last_year)
+    days = NEW_YORK.closures(int(FIRST_SESSION[:4]), last_year)
     return [datetime(day.year, day.month, day.day) for day in days]  # noqa: DTZ001
 
 
@@ -27,3 +29,35 @@ trading_days = dg.DailyPartitionsDefinition(
     end_offset=1,  # today's session exists before midnight, for the run after the close
     exclusions=[*_WEEKENDS, *_closure_midnights()],
 )
+utc_days = dg.DailyPartitionsDefinition(start_date="2018-01-01", timezone="UTC", end_offset=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the assets of one market stand in the graph: their keys, partitions, freshness."""
+
+    market: Market
+    partitions: dg.DailyPartitionsDefinition
+    freshness: dg.FreshnessPolicy
+    prefix: tuple[str, ...] = ()
+
+    def key(self, table: str) -> dg.AssetKey:
+        """Return the key of a table's asset."""
+        return dg.AssetKey([*self.prefix, table])
+
+    def step(self, table: str) -> str:
+        """Return the name of a table's step in a run."""
+        return "__".join((*self.prefix, table))
+
+
+def _late(warn: int, fail: int) -> dg.FreshnessPolicy:
+    return dg.FreshnessPolicy.time_window(
+        fail_window=timedelta(hours=fail), warn_window=timedelta(hours=warn)
+    )
+
+
+PLACES: dict[Market, Place] = {
+    # The longest normal gap is from Thursday's close to Monday's.
+    "us": Place("us", trading_days, _late(76, 100)),
+    "crypto": Place("crypto", utc_days, _late(26, 50), ("crypto",)),
+}

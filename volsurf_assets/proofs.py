@@ -53,7 +53,11 @@ class Contents:
 
     def digest(self, reads: Iterable[Read], day: date, symbol: str, made_by: str) -> str:
         """Digest of what `reads` of `day` find for a symbol now, and of code and settings."""
-        found = {r: {past: self.parts(r.table, past) for past in days_of(r, day)} for r in reads}
+        calendar = self.lake.calendar
+        found = {
+            read: {past: self.parts(read.table, past) for past in days_of(read, day, calendar)}
+            for read in reads
+        }
         return _digest(self.lake, found, symbol, made_by)
 
 

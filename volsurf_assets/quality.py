@@ -46,7 +46,8 @@ class Rule:
 def chain_rules(settings: Settings) -> tuple[Rule, ...]:
     """Rules of a row as received. Those of severity error make a quote unusable altogether."""
     wide, loose = settings.wide_spread_pct, settings.max_spread_pct
-    day_of_quote = pl.col("quote_time").dt.convert_time_zone("America/New_York").dt.date()
+    zone = str(settings.calendar.timezone)
+    day_of_quote = pl.col("quote_time").dt.convert_time_zone(zone).dt.date()
     late = (pl.col("quote_date") - day_of_quote).dt.total_days()
     return (
         Rule("price_positive", "error", (bid < 0.0) | (ask < 0.0), pl.min_horizontal(bid, ask), 0),

@@ -11,8 +11,8 @@ from functools import lru_cache
 
 import polars as pl
 
-from volsurf_resources.exchange_calendar import last_sessions, previous_session
-from volsurf_resources.lake import Lake
+from volsurf_resources.calendars import Calendar
+from volsurf_resources.lake import OFFICIAL, Lake
 from volsurf_resources.settings import Settings
 from volsurf_tables.table import Table
 
@@ -29,9 +29,10 @@ class Read:
 
 
 @lru_cache(maxsize=1 << 14)
-def days_of(read: Read, day: date) -> tuple[date, ...]:
+def days_of(read: Read, day: date, calendar: Calendar) -> tuple[date, ...]:
     """Return the sessions that a read of `day` spans, oldest first."""
-    return tuple(last_sessions(day if read.includes_day else previous_session(day), read.n))
+    last = day if read.includes_day else calendar.previous_session(day)
+    return tuple(calendar.last_sessions(last, read.n))
 
 
 def parts_of(lake: Lake, table: str, day: date) -> Parts:
@@ -56,22 +57,26 @@ class Session:
     found: dict[Read, dict[date, Parts]] = field(default_factory=dict)
 
     def read(self, table: Table) -> pl.DataFrame:
-        """Return this day's rows."""
+        """Return this day's rows, of every snapshot."""
+        return self._span(table, Read(table.name, 1, True), snapshot=None)
+
+    def official(self, table: Table) -> pl.DataFrame:
+        """Return the rows of this day's official snapshot."""
         return self._span(table, Read(table.name, 1, True))
 
     def window(self, table: Table, n: int) -> pl.DataFrame:
-        """Return the rows of the last `n` sessions, this day's included, in order of date."""
+        """Return the official rows of the last `n` sessions, this day's included, by date."""
         return self._span(table, Read(table.name, n, True))
 
     def before(self, table: Table, n: int) -> pl.DataFrame:
-        """Return the rows of the last `n` sessions before this day, in order of date."""
+        """Return the official rows of the last `n` sessions before this day, by date."""
         return self._span(table, Read(table.name, n, False))
 
-    def _span(self, table: Table, read: Read) -> pl.DataFrame:
+    def _span(self, table: Table, read: Read, snapshot: str | None = OFFICIAL) -> pl.DataFrame:
         if table.name not in self.declared:
             raise ValueError(f"an asset reads what it declares: {self.declared}, not {table.name}")
-        days = days_of(read, self.day)
+        days = days_of(read, self.day, self.lake.calendar)
         # Looked up before the rows are read: a change in between makes the result stale, not wrong.
         self.found[read] = {past: parts_of(self.lake, table.name, past) for past in days}
         symbols = self.symbols if self.symbols and table.has_symbol else None
-        return self.lake.read(table.name, days, symbols=symbols)
+        return self.lake.read(table.name, days, symbols=symbols, snapshot=snapshot)

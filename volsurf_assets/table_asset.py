@@ -5,24 +5,20 @@ any table computes (its family's module), how a partition is made (`recipe`) or 
 """
 
 from collections.abc import Callable, Sequence
-from datetime import date, timedelta
+from datetime import date
 
 import dagster as dg
 from pydantic import Field
 
 from volsurf_assets.each_day import Listener, each_day
 from volsurf_assets.metadata import Metadata, table_metadata, written_metadata
-from volsurf_assets.partitions import trading_days
+from volsurf_assets.partitions import Place
 from volsurf_assets.recipe import Compute, Picture, Recipe
 from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings
 from volsurf_tables.table import Table
 
 OWNERS = ["team:volatility"]
-# The longest normal gap is from Thursday's close to Monday's.
-FRESHNESS = dg.FreshnessPolicy.time_window(
-    fail_window=timedelta(hours=100), warn_window=timedelta(hours=76)
-)
 
 
 class Scope(dg.Config):
@@ -60,23 +56,23 @@ def table_asset(
     return decorate
 
 
-def as_asset(recipe: Recipe) -> dg.AssetsDefinition:
+def as_asset(recipe: Recipe, place: Place) -> dg.AssetsDefinition:
     """Wrap a recipe: one partition per session, computed in one run over any range."""
     table = recipe.table
 
     @dg.asset(
-        name=table.name,
-        partitions_def=trading_days,
+        key=place.key(table.name),
+        partitions_def=place.partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        deps=[upstream.name for upstream in recipe.reads],
+        deps=[place.key(upstream.name) for upstream in recipe.reads],
         group_name=table.group,
         description=table.meaning,
         kinds=set(recipe.kinds),
         owners=OWNERS,
         tags={"layer": table.group},
         code_version=recipe.code_version,
-        freshness_policy=FRESHNESS,
-        metadata=table_metadata(table, recipe.reads),
+        freshness_policy=place.freshness,
+        metadata=table_metadata(table, place, recipe.reads),
     )
     def asset(
         context: dg.AssetExecutionContext,

@@ -13,7 +13,8 @@ from volsurf_assets.checks import as_asset_checks
 from volsurf_assets.each_day import Listener
 from volsurf_assets.graph import all_assets, tables
 from volsurf_assets.intake import Clock
-from volsurf_jobs.jobs import compute, end_of_day, ingest, publish, published_database, settle_job
+from volsurf_assets.partitions import PLACES
+from volsurf_jobs.jobs import asset_jobs, published_database, settle_job
 from volsurf_jobs.schedules import end_of_day_schedule
 from volsurf_jobs.sensors import SENSORS
 from volsurf_resources.lake import Lake
@@ -37,6 +38,7 @@ def lake_of(settings: Settings) -> Lake:
         settings.lake_root,
         history=settings.history_root,
         retention_days=settings.history_retention_days,
+        calendar=settings.calendar,
     )
 
 
@@ -72,13 +74,14 @@ def definitions_for(
     clock: Clock = utc_now,
     progress: Listener = silent,
 ) -> dg.Definitions:
-    """Return all that Dagster should load, on the lake, source and log of some settings."""
+    """Return all that Dagster should load of a market, on the settings' lake, source and log."""
     keep_log(settings)
+    place = PLACES[settings.volsurf_market]
     definitions = dg.Definitions(
-        assets=[*all_assets(), published_database],
-        asset_checks=[as_asset_checks(table) for table in tables()],
-        jobs=[ingest, compute, end_of_day, publish, settle_job],
-        schedules=[end_of_day_schedule],
+        assets=[*all_assets(place), published_database(place)],
+        asset_checks=[as_asset_checks(table, place) for table in tables()],
+        jobs=[*asset_jobs(place), settle_job],
+        schedules=[end_of_day_schedule(settings.volsurf_market)],
         sensors=SENSORS,
         executor=dg.in_process_executor,
         resources={

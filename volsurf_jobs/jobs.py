@@ -4,71 +4,74 @@ Belongs here: selections of assets, and the steps that are no asset. Not here: w
 (`schedules`, `sensors`).
 """
 
-from datetime import date
+from typing import Any
 
 import dagster as dg
 
 from volsurf_assets.each_day import Listener, reason
 from volsurf_assets.graph import RECIPES, computed_tables
 from volsurf_assets.intake import Clock
-from volsurf_assets.market import MARKET_ASSETS
+from volsurf_assets.market import MARKET_TABLES
 from volsurf_assets.metadata import written_metadata
+from volsurf_assets.partitions import PLACES, Place
 from volsurf_assets.settling import settle
 from volsurf_assets.table_asset import OWNERS
-from volsurf_resources.lake import Lake, Written
+from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings
 
+INGEST, COMPUTE, END_OF_DAY = "ingest", "compute", "end_of_day"
+PUBLISH, SETTLE = "publish", "settle"
 MAX_RUNTIME = {"dagster/max_runtime": "14400"}
 
-_market = dg.AssetSelection.assets(*MARKET_ASSETS)
-_computed = dg.AssetSelection.assets(*(table.name for table in computed_tables()))
 
-ingest = dg.define_asset_job(
-    "ingest", _market, description="Fetch what the market said.", tags=MAX_RUNTIME
-)
-compute = dg.define_asset_job(
-    "compute", _computed, description="Compute every table from what is stored.", tags=MAX_RUNTIME
-)
-end_of_day = dg.define_asset_job(
-    "end_of_day",
-    _market | _computed,
-    description="One session from the source to the variance premium.",
-    tags=MAX_RUNTIME,
-)
+def published_database(place: Place) -> dg.AssetsDefinition:
+    """Return the asset of a market's published copy."""
 
-
-@dg.asset(
-    deps=[table.name for table in computed_tables()],
-    group_name="presentation",
-    kinds={"duckdb"},
-    owners=OWNERS,
-    description="The copy of the lake that dashboards and any DuckDB client open.",
-)
-def published_database(
-    lake: dg.ResourceParam[Lake],
-    settings: dg.ResourceParam[Settings],
-    clock: dg.ResourceParam[Clock],
-) -> dg.MaterializeResult[None]:
-    """Bring the published copy up to the lake; drop replaced versions that are kept no longer."""
-    from volsurf_resources.published import publish as bring_up
-
-    pruned = lake.prune_history(clock())
-    published = bring_up(lake, settings.published_path)
-    return dg.MaterializeResult(
-        metadata={
-            "dagster/uri": published.path.as_uri(),
-            "dagster/row_count": published.rows,
-            "changed": published.changed,
-            "versions_pruned": pruned,
-        }
+    @dg.asset(
+        key=place.key("published_database"),
+        deps=[place.key(table.name) for table in computed_tables()],
+        group_name="presentation",
+        kinds={"duckdb"},
+        owners=OWNERS,
+        description="The copy of the lake that dashboards and any DuckDB client open.",
     )
+    def asset(
+        lake: dg.ResourceParam[Lake],
+        settings: dg.ResourceParam[Settings],
+        clock: dg.ResourceParam[Clock],
+    ) -> dg.MaterializeResult[None]:
+        """Bring the copy up to the lake; drop replaced versions that are kept no longer."""
+        from volsurf_resources.published import publish
+
+        pruned = lake.prune_history(clock())
+        published = publish(lake, settings.published_path)
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/uri": published.path.as_uri(),
+                "dagster/row_count": published.rows,
+                "changed": published.changed,
+                "versions_pruned": pruned,
+            }
+        )
+
+    return asset
 
 
-publish = dg.define_asset_job(
-    "publish",
-    dg.AssetSelection.assets(published_database),
-    description="Publish the DuckDB copy.",
-)
+def asset_jobs(place: Place) -> list[Any]:
+    """Return the jobs that are selections of a market's assets."""
+    fetched = dg.AssetSelection.assets(*(place.key(table.name) for table in MARKET_TABLES))
+    computed = dg.AssetSelection.assets(*(place.key(table.name) for table in computed_tables()))
+    published = dg.AssetSelection.assets(place.key("published_database"))
+    selections = {
+        INGEST: (fetched, "Fetch what the market said."),
+        COMPUTE: (computed, "Compute every table from what is stored."),
+        END_OF_DAY: (fetched | computed, "One session from the source to the variance premium."),
+        PUBLISH: (published, "Publish the DuckDB copy."),
+    }
+    return [
+        dg.define_asset_job(name, selection, description=meaning, tags=MAX_RUNTIME)
+        for name, (selection, meaning) in selections.items()
+    ]
 
 
 class Reach(dg.Config):
@@ -96,7 +99,15 @@ def settle_lake(
         if problem is not None:
             failed[f"{settled.table} {settled.day}"] = problem
             continue
-        context.log_event(_made(lake, settled.table, settled.day, settled.written))
+        asset = PLACES[settings.volsurf_market].key(settled.table)
+        where = lake.path(settled.table, settled.day).as_uri()
+        context.log_event(
+            dg.AssetMaterialization(
+                asset,
+                partition=str(settled.day),
+                metadata=written_metadata(settled.written, where),
+            )
+        )
     if failed:
         (first, why), *_ = failed.items()
         raise dg.Failure(
@@ -106,15 +117,7 @@ def settle_lake(
         )
 
 
-def _made(lake: Lake, table: str, day: date, written: Written | None) -> dg.AssetMaterialization:
-    return dg.AssetMaterialization(
-        table,
-        partition=str(day),
-        metadata=written_metadata(written, lake.path(table, day).as_uri()),
-    )
-
-
-@dg.job(name="settle", description="Remake what its inputs have outdated.", tags=MAX_RUNTIME)
+@dg.job(name=SETTLE, description="Remake what its inputs have outdated.", tags=MAX_RUNTIME)
 def settle_job() -> None:
     """Remake what its inputs have outdated."""
     settle_lake()

@@ -7,17 +7,19 @@ in any run of the assets, whatever their backfill policies.
 from collections.abc import Iterator, Sequence
 from datetime import date
 
-from volsurf_resources.exchange_calendar import previous_session
+from volsurf_resources.calendars import Calendar
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 
 
-def neighbours(days: Sequence[date], most: int | None = None) -> Iterator[list[date]]:
+def neighbours(
+    days: Sequence[date], calendar: Calendar, most: int | None = None
+) -> Iterator[list[date]]:
     """Cut sessions into stretches without a gap, of at most `most` each."""
     chunk: list[date] = []
     for day in sorted(days):
-        if chunk and (len(chunk) == most or previous_session(day) != chunk[-1]):
+        if chunk and (len(chunk) == most or calendar.previous_session(day) != chunk[-1]):
             yield chunk
             chunk = []
         chunk.append(day)

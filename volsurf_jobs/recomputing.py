@@ -42,7 +42,8 @@ def scratch_lake(lake: Lake, until: date | None = None) -> Iterator[Lake]:
                 if until is None or day <= until:
                     path = lake.path(table.name, day)
                     (root / table.name / path.name).symlink_to(path.resolve())
-        yield Lake(root, history=Path(folder) / "history", tables=lake.tables)
+        history = Path(folder) / "history"
+        yield Lake(root, history=history, calendar=lake.calendar, tables=lake.tables)
 
 
 def recompute(

@@ -16,6 +16,7 @@ import dagster as dg
 from volsurf_assets.graph import RECIPES
 from volsurf_assets.intake import Clock, usable_footer
 from volsurf_assets.market import MARKET_TABLES, SESSIONS_PER_RUN
+from volsurf_assets.partitions import PLACES
 from volsurf_assets.settling import stale_partitions
 from volsurf_jobs.alerts import tell_of_run
 from volsurf_jobs.definitions import definitions_for, lake_of, utc_now
@@ -23,7 +24,6 @@ from volsurf_jobs.failures import causes
 from volsurf_jobs.home import open_instance, process_tag
 from volsurf_jobs.outcomes import OnProgress, Outcome, Steps, Summary
 from volsurf_jobs.ranges import neighbours, range_tags
-from volsurf_resources.exchange_calendar import is_session, last_sessions, sessions
 from volsurf_resources.settings import Settings
 from volsurf_resources.source import MarketSource
 from volsurf_tables.market import RAW_OPTIONS_CHAINS, UNDERLYING_PRICES
@@ -45,6 +45,7 @@ class Runner:
     ) -> None:
         self.settings = settings
         self.lake = lake_of(settings)
+        self._place = PLACES[settings.volsurf_market]
         self._instance = instance
         self._listen: Callable[[str, date, str | None], None] = lambda table, day, problem: None
         definitions = definitions_for(settings, source=source, clock=clock, progress=self._hear)
@@ -95,7 +96,7 @@ class Runner:
             On Ctrl-C; what was finished is stored, and asking again does the rest.
         """
         outcomes = {day: Outcome(day) for day in sorted(set(days))}
-        wanted = tuple(symbols) or self.settings.volsurf_symbols
+        wanted = tuple(symbols) or self.settings.symbols
         recipes = _needed(tables)
         steps = Steps(on_progress, outcomes)
         self._listen = steps.listen
@@ -153,7 +154,7 @@ class Runner:
     ) -> None:  # fmt: skip
         days = [day for day in days if self._can_be_partition(day, outcomes)]
         config = {"symbols": list(symbols), "only_missing": not force, "retries": False}
-        for chunk in neighbours(days, SESSIONS_PER_RUN):
+        for chunk in neighbours(days, self.lake.calendar, SESSIONS_PER_RUN):
             tables = [table.name for table in MARKET_TABLES]
             result = self._run_range("ingest", chunk, tables, config)
             _note_failing(result, chunk, tables, outcomes)
@@ -165,11 +166,12 @@ class Runner:
         if not outcomes or n <= 0:
             return
         first = min(outcomes)
-        start = max(self.settings.ingestion_start_date, last_sessions(first, n + 1)[0])
-        past = [day for day in sessions(start, first) if day < first]
+        calendar = self.lake.calendar
+        start = max(self.settings.ingestion_start_date, calendar.last_sessions(first, n + 1)[0])
+        past = [day for day in calendar.sessions(start, first) if day < first]
         missing = [day for day in past if not self._was_asked(day, symbols)]
         config = {"symbols": list(symbols), "only_missing": True, "retries": False}
-        for chunk in neighbours(missing):
+        for chunk in neighbours(missing, self.lake.calendar):
             result = self._run_range("ingest", chunk, [UNDERLYING_PRICES.name], config)
             _note_failing(result, [*outcomes][-1:], [], outcomes)
 
@@ -188,7 +190,7 @@ class Runner:
         names = [recipe.table.name for recipe in recipes]
         while days:
             bad: set[date] = set()
-            for chunk in neighbours(days):
+            for chunk in neighbours(days, self.lake.calendar):
                 result = self._run_range("compute", chunk, names, config)
                 failing = _note_failing(result, chunk, names, outcomes)
                 bad |= failing
@@ -216,7 +218,7 @@ class Runner:
         return footer is not None and (not footer.parts or set(symbols) <= set(footer.parts))
 
     def _can_be_partition(self, day: date, outcomes: dict[date, Outcome]) -> bool:
-        if not is_session(day):
+        if not self.lake.calendar.is_session(day):
             outcomes[day].problems[RAW_OPTIONS_CHAINS.name] = "the exchange is closed on this day"
             return False
         if day > self._clock().date():
@@ -227,10 +229,9 @@ class Runner:
     def _run_range(
         self, job: str, days: Sequence[date], tables: Sequence[str], config: dict[str, Any]
     ) -> dg.ExecuteInProcessResult:
-        ops = {table: {"config": config} for table in tables}
-        return self._run(
-            job, {"ops": ops}, range_tags(days), [dg.AssetKey(table) for table in tables]
-        )
+        ops = {self._place.step(table): {"config": config} for table in tables}
+        keys = [self._place.key(table) for table in tables]
+        return self._run(job, {"ops": ops}, range_tags(days), keys)
 
     def _run(
         self, job: str, config: dict[str, Any], tags: dict[str, str],

@@ -1,24 +1,36 @@
-"""When things run by the clock: once a day, after the close in New York.
+"""When things run by the clock: once a day, after a market's official snapshot.
 
-Belongs here: schedules. A schedule ticks every day and asks only on sessions of the exchange.
+Belongs here: schedules. A schedule ticks every day and asks only on sessions of the market.
 """
 
 import dagster as dg
 
-from volsurf_jobs.jobs import end_of_day
-from volsurf_resources.exchange_calendar import NEW_YORK, is_session
+from volsurf_assets.partitions import PLACES
+from volsurf_jobs.jobs import END_OF_DAY
+from volsurf_resources.calendars import CALENDARS, Market
+
+_WHEN: dict[Market, tuple[str, str]] = {
+    "us": ("30 17 * * *", "17:30 New York on every session; early closes included."),
+    "crypto": ("5 8 * * *", "08:05 UTC on every day."),
+}
 
 
-@dg.schedule(
-    job=end_of_day,
-    cron_schedule="30 17 * * *",
-    execution_timezone=str(NEW_YORK),
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="17:30 New York on every session; early closes included.",
-)
-def end_of_day_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Ask for today's session."""
-    today = context.scheduled_execution_time.astimezone(NEW_YORK).date()
-    if not is_session(today):
-        return dg.SkipReason(f"the exchange is closed on {today}")
-    return dg.RunRequest(run_key=str(today), partition_key=str(today))
+def end_of_day_schedule(market: Market) -> dg.ScheduleDefinition:
+    """Return the schedule that asks for a market's session of the day."""
+    calendar, (cron, meaning) = CALENDARS[market], _WHEN[market]
+
+    @dg.schedule(
+        name=f"{PLACES[market].step('end_of_day')}_schedule",
+        job_name=END_OF_DAY,
+        cron_schedule=cron,
+        execution_timezone=str(calendar.timezone),
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=meaning,
+    )
+    def ask(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        today = context.scheduled_execution_time.astimezone(calendar.timezone).date()
+        if not calendar.is_session(today):
+            return dg.SkipReason(f"the exchange is closed on {today}")
+        return dg.RunRequest(run_key=str(today), partition_key=str(today))
+
+    return ask

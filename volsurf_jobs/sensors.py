@@ -15,10 +15,9 @@ from volsurf_assets.intake import Clock, usable_footer
 from volsurf_assets.market import MARKET_TABLES, SESSIONS_PER_RUN
 from volsurf_assets.settling import stale_partitions
 from volsurf_jobs.alerts import of_missing, tell_of_run
-from volsurf_jobs.jobs import ingest, publish, settle_job
+from volsurf_jobs.jobs import INGEST, PUBLISH, SETTLE
 from volsurf_jobs.ranges import neighbours, range_tags
 from volsurf_resources.alerting import Alerter
-from volsurf_resources.exchange_calendar import latest_closed_session
 from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings
 from volsurf_resources.source import MarketSource
@@ -37,7 +36,7 @@ Answer = dg.SensorResult | dg.SkipReason
 
 
 @dg.sensor(
-    job=ingest,
+    job_name=INGEST,
     minimum_interval_seconds=60,
     default_status=_RUNNING,
     description="New or changed files in the archive: their sessions are loaded.",
@@ -64,7 +63,7 @@ def archive_files(
             run_config=_fetching(symbols),
         )
         for symbols, of_symbols in days.items()
-        for chunk in neighbours(of_symbols, SESSIONS_PER_RUN)
+        for chunk in neighbours(of_symbols, settings.calendar, SESSIONS_PER_RUN)
     ]
     return dg.SensorResult(run_requests=requests, cursor=cursor)
 
@@ -74,7 +73,7 @@ def _days_by_symbols(
 ) -> dict[tuple[str, ...], list[date]]:
     """Return the sessions that are wanted, by the symbols that each has news of."""
     symbols: dict[date, list[str]] = {}
-    for symbol in settings.volsurf_symbols:
+    for symbol in settings.symbols:
         for day in found.get(symbol, []):
             if day >= settings.ingestion_start_date:
                 symbols.setdefault(day, []).append(symbol)
@@ -91,7 +90,7 @@ def _fetching(symbols: tuple[str, ...]) -> dict[str, object]:
 
 @dg.sensor(
     name="stale_partitions",
-    job=settle_job,
+    job_name=SETTLE,
     minimum_interval_seconds=60,
     default_status=_RUNNING,
     description="Partitions that lack, or whose inputs, code or settings have changed: made again.",
@@ -114,7 +113,7 @@ def stale_partitions_sensor(
 
 
 @dg.sensor(
-    job=publish,
+    job_name=PUBLISH,
     minimum_interval_seconds=60,
     default_status=_RUNNING,
     description="The lake has changed since the last copy: it is published again.",
@@ -142,10 +141,10 @@ def missing_session(
     clock: dg.ResourceParam[Clock],
 ) -> dg.SkipReason:
     """Tell of a missing session, once."""
-    day = latest_closed_session(clock() - GRACE)
+    day = lake.calendar.latest_closed_session(clock() - GRACE)
     footer = usable_footer(lake, RAW_OPTIONS_CHAINS.name, day)
     stored = {} if footer is None else footer.parts
-    missing = [symbol for symbol in settings.volsurf_symbols if symbol not in stored]
+    missing = [symbol for symbol in settings.symbols if symbol not in stored]
     if day < min(lake.days(RAW_OPTIONS_CHAINS.name), default=date.max):
         return dg.SkipReason("the lake begins later")
     sent = sum(Alerter(settings).send(alert) for alert in of_missing(day, missing))

@@ -7,11 +7,12 @@ the New York exchanges (`exchange_calendar`).
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import Literal, Protocol
-
-import polars as pl
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from volsurf_resources import exchange_calendar
+
+if TYPE_CHECKING:
+    from polars import LazyFrame
 
 Market = Literal["us", "crypto"]
 
@@ -21,6 +22,9 @@ _ONE_DAY = timedelta(days=1)
 
 class Calendar(Protocol):
     """The days of one market. Dates are those of `timezone`; instants are in UTC."""
+
+    def __hash__(self) -> int:
+        """Answers are kept by calendar."""
 
     @property
     def timezone(self) -> tzinfo:
@@ -42,6 +46,9 @@ class Calendar(Protocol):
     def last_sessions(self, until: date, n: int) -> list[date]:
         """Return the last `n` sessions up to and including `until`, oldest first."""
 
+    def available_from(self, day: date) -> datetime:
+        """Instant from which the day's chains may be asked for."""
+
     def session_close(self, day: date) -> datetime:
         """Instant from which the day's official snapshot can be had."""
 
@@ -51,7 +58,7 @@ class Calendar(Protocol):
     def closures(self, first_year: int, last_year: int) -> Sequence[date]:
         """Return every weekday of the years without a session, in order."""
 
-    def official(self, rows: pl.LazyFrame, per: Sequence[str]) -> pl.LazyFrame:
+    def official(self, rows: "LazyFrame", per: Sequence[str]) -> "LazyFrame":
         """Keep the rows of each day's official snapshot; `per`: columns, each value has its own."""
 
 
@@ -68,12 +75,14 @@ class NewYork:
     sessions = staticmethod(exchange_calendar.sessions)
     previous_session = staticmethod(exchange_calendar.previous_session)
     last_sessions = staticmethod(exchange_calendar.last_sessions)
-    session_close = staticmethod(exchange_calendar.session_close)
+    available_from = session_close = staticmethod(exchange_calendar.session_close)
     latest_closed_session = staticmethod(exchange_calendar.latest_closed_session)
     closures = staticmethod(exchange_calendar.closures)
 
-    def official(self, rows: pl.LazyFrame, per: Sequence[str]) -> pl.LazyFrame:
+    def official(self, rows: "LazyFrame", per: Sequence[str]) -> "LazyFrame":
         """Keep the end of the day."""
+        import polars as pl
+
         return rows.filter(pl.col("snapshot") == END_OF_DAY)
 
 
@@ -104,6 +113,10 @@ class RoundTheClock:
         """Return the last `n` days up to and including `until`, oldest first."""
         return self.sessions(until - (n - 1) * _ONE_DAY, until)
 
+    def available_from(self, day: date) -> datetime:
+        """Return midnight: there is no close to wait for."""
+        return datetime.combine(day, time(), UTC)
+
     def session_close(self, day: date) -> datetime:
         """Return 08:00 UTC of the day."""
         return datetime.combine(day, self.settles, UTC)
@@ -117,8 +130,10 @@ class RoundTheClock:
         """There are none."""
         return ()
 
-    def official(self, rows: pl.LazyFrame, per: Sequence[str]) -> pl.LazyFrame:
+    def official(self, rows: "LazyFrame", per: Sequence[str]) -> "LazyFrame":
         """Keep the snapshot that ranks highest: up to 08:00 the later, after it the earlier."""
+        import polars as pl
+
         hhmm = pl.col("snapshot").cast(pl.Int32, strict=False)
         limit = self.settles.hour * 100 + self.settles.minute
         up_to = pl.when(hhmm <= limit).then(hhmm + 1).otherwise(-hhmm)
@@ -128,4 +143,3 @@ class RoundTheClock:
 
 NEW_YORK, ROUND_THE_CLOCK = NewYork(), RoundTheClock()
 CALENDARS: dict[Market, Calendar] = {"us": NEW_YORK, "crypto": ROUND_THE_CLOCK}
-

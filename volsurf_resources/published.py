@@ -63,7 +63,7 @@ def publish(lake: Lake, path: Path) -> Published:
 @contextmanager
 def _as_it_is(lake: Lake) -> Iterator[Lake]:
     """Give a lake of links to the current files, which stay the same whoever writes meanwhile."""
-    still = Lake(lake.root / ".publishing", tables=lake.tables)
+    still = Lake(lake.root / ".publishing", calendar=lake.calendar, tables=lake.tables)
     shutil.rmtree(still.root, ignore_errors=True)
     for table in lake.tables:
         (still.root / table.name).mkdir(parents=True)

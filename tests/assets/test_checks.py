@@ -10,6 +10,7 @@ from tests.assets.tiny import DAYS, LEVELS, MEANS, means, put, tiny_lake, tiny_s
 from volsurf_assets import findings
 from volsurf_assets.checks import as_asset_checks, checks_of, contract_checks
 from volsurf_assets.judgements import JUDGEMENTS, View, coverage, latest_session
+from volsurf_assets.partitions import PLACES
 from volsurf_assets.table_asset import as_asset
 from volsurf_resources.exchange_calendar import sessions
 from volsurf_resources.lake import Lake
@@ -192,8 +193,8 @@ def test_a_range_gives_one_result_that_names_its_bad_days(tmp_path: Path) -> Non
     for day in DAYS[:4]:
         put(lake, day, SPY=-9.0 if day == DAYS[2] else 1.0)
     checks = dg.Definitions(
-        assets=[as_asset(means)],
-        asset_checks=[as_asset_checks(MEANS)],
+        assets=[as_asset(means, PLACES["us"])],
+        asset_checks=[as_asset_checks(MEANS, PLACES["us"])],
         jobs=[dg.define_asset_job("all", "*")],
         resources={
             "lake": lake,

@@ -12,9 +12,10 @@ import dagster as dg
 import pytest
 
 from volsurf_assets.checks import as_asset_checks, checks_of
-from volsurf_assets.graph import MARKET_ASSETS, RECIPES, all_assets, in_order, tables
+from volsurf_assets.graph import RECIPES, all_assets, in_order, tables
+from volsurf_assets.market import market_assets
 from volsurf_assets.metadata import table_metadata
-from volsurf_assets.partitions import trading_days
+from volsurf_assets.partitions import PLACES, trading_days
 from volsurf_resources.exchange_calendar import is_session, sessions
 from volsurf_tables.catalogue import TABLES
 
@@ -23,7 +24,7 @@ SNAPSHOT = Path(__file__).parents[1] / "reference" / "graph.json"
 
 def graph() -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for definition in all_assets():
+    for definition in all_assets(PLACES["us"]):
         for spec in definition.specs:
             found[spec.key.to_user_string()] = {
                 "group": spec.group_name,
@@ -45,7 +46,7 @@ def test_every_table_of_the_catalogue_is_one_asset() -> None:
 
 
 def test_no_table_is_read_before_it_is_made() -> None:
-    made = {asset.key.to_user_string() for asset in MARKET_ASSETS}
+    made = {asset.key.to_user_string() for asset in market_assets(PLACES["us"])}
     for recipe in RECIPES:
         assert {table.name for table in recipe.reads} <= made
         made.add(recipe.table.name)
@@ -54,7 +55,7 @@ def test_no_table_is_read_before_it_is_made() -> None:
 
 def test_columns_are_documented_with_unit_limits_and_lineage() -> None:
     recipe = next(r for r in RECIPES if r.table.name == "fitted_surfaces")
-    said = table_metadata(recipe.table, recipe.reads)
+    said = table_metadata(recipe.table, PLACES["us"], recipe.reads)
     schema = {column.name: column for column in said["dagster/column_schema"].columns}
     assert schema["svi_rho"].description == "Tilt. [-]"
     assert schema["svi_rho"].constraints.other == [">= -1", "<= 1"]
@@ -86,16 +87,16 @@ def test_the_calendar_knows_the_holidays_of_the_next_200_days() -> None:
 
 @pytest.mark.parametrize("table", tables(), ids=lambda table: table.name)
 def test_checks_load_and_structural_ones_block(table: Any) -> None:
-    specs = {spec.name: spec for spec in as_asset_checks(table).check_specs}
+    specs = {spec.name: spec for spec in as_asset_checks(table, PLACES["us"]).check_specs}
     blocking = {name for name, spec in specs.items() if spec.blocking}
     assert blocking == {"key_is_unique", "schema_matches"}
 
 
 def test_computed_assets_run_once_over_a_range_and_ingestion_in_short_runs() -> None:
-    for asset in all_assets():
+    for asset in all_assets(PLACES["us"]):
         policy = asset.backfill_policy
         assert policy is not None
-        is_market = asset.key in {a.key for a in MARKET_ASSETS}
+        is_market = asset.key in {a.key for a in market_assets(PLACES["us"])}
         assert policy.max_partitions_per_run == (21 if is_market else None)
         assert policy == (
             dg.BackfillPolicy.multi_run(21) if is_market else dg.BackfillPolicy.single_run()

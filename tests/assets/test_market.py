@@ -10,7 +10,8 @@ import pytest
 from tests.assets.tiny import tiny_settings
 from volsurf_assets.each_day import SessionFailed
 from volsurf_assets.intake import Intake, numbered_duplicates
-from volsurf_assets.market import MARKET_ASSETS, raw_options_chains
+from volsurf_assets.market import MARKET_TABLES, market_assets
+from volsurf_assets.partitions import PLACES
 from volsurf_resources.exchange_calendar import session_close, sessions
 from volsurf_resources.lake import Lake
 from volsurf_resources.source import NoData, TryLater
@@ -85,11 +86,11 @@ def run(
     }
     settings = tiny_settings(folder, volsurf_symbols="SPY,QQQ")
     return dg.materialize(
-        list(MARKET_ASSETS),
+        market_assets(PLACES["us"]),
         instance=instance,
         tags=tags,
         raise_on_error=False,
-        run_config={"ops": {asset.key.path[0]: {"config": config} for asset in MARKET_ASSETS}},
+        run_config={"ops": {table.name: {"config": config} for table in MARKET_TABLES}},
         resources={
             "lake": Lake(folder / "lake"),
             "source": dg.ResourceDefinition.hardcoded_resource(source),
@@ -215,12 +216,13 @@ def test_one_bad_day_of_a_range_fails_alone(tmp_path: Path) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         result = run(tmp_path, instance, source, DAYS)
         assert not result.success
-        key = raw_options_chains.key
+        assets = market_assets(PLACES["us"])
+        key = assets[0].key
         good = {str(day) for day in DAYS} - {str(DAYS[2])}
         assert instance.get_materialized_partitions(key) == good
         assert all(
             instance.get_materialized_partitions(asset.key) == {str(day) for day in DAYS}
-            for asset in MARKET_ASSETS[1:]
+            for asset in assets[1:]
         )
         (failure,) = [e for e in result.all_events if e.is_step_failure]
         data = failure.step_failure_data.user_failure_data

@@ -7,6 +7,7 @@ import pytest
 from tests.assets.tiny import DAYS, LEVELS, RECIPES, means, put, tiny_lake, tiny_settings
 from volsurf_assets.session import Read, Session, days_of
 from volsurf_assets.settling import settle, stale_partitions
+from volsurf_resources.calendars import NEW_YORK
 from volsurf_tables.market import MARKET_RATES
 
 
@@ -30,7 +31,7 @@ def test_a_session_refuses_what_was_not_declared(tmp_path: Path) -> None:
 
 
 def test_spans_count_sessions_of_the_exchange_not_calendar_days() -> None:
-    assert [str(d) for d in days_of(Read("levels", 2, False), DAYS[0])] == [
+    assert [str(d) for d in days_of(Read("levels", 2, False), DAYS[0], NEW_YORK)] == [
         "2026-10-29",
         "2026-10-30",
     ]

@@ -20,6 +20,7 @@ from volsurf_jobs.ranges import neighbours
 from volsurf_jobs.recomputing import differences
 from volsurf_jobs.replay import replay
 from volsurf_jobs.running import Runner
+from volsurf_resources.calendars import NEW_YORK
 from volsurf_resources.exchange_calendar import sessions
 from volsurf_resources.lake_errors import NoHome
 from volsurf_resources.settings import Settings
@@ -263,6 +264,6 @@ def test_a_home_that_cannot_be_written_is_named(
 
 def test_neighbours_have_no_session_between_them() -> None:
     gap = [*sessions(date(2026, 11, 19), date(2026, 12, 2))]
-    assert [len(chunk) for chunk in neighbours(gap, 5)] == [5, 4]
-    assert [len(chunk) for chunk in neighbours([*gap[:2], *gap[3:]])] == [2, 6]
-    assert list(neighbours([])) == []
+    assert [len(chunk) for chunk in neighbours(gap, NEW_YORK, 5)] == [5, 4]
+    assert [len(chunk) for chunk in neighbours([*gap[:2], *gap[3:]], NEW_YORK)] == [2, 6]
+    assert list(neighbours([], NEW_YORK)) == []

@@ -16,6 +16,8 @@ OTHERS = {
     "default_symbol": ("QQQ", "QQQ"),
     "ingestion_start_date": ("2015-06-01", date(2015, 6, 1)),
     "duckdb_path": ("/elsewhere/all.duckdb", Path("/elsewhere/all.duckdb")),
+    "volsurf_market": ("crypto", "crypto"),
+    "crypto_symbols": ("sol", ("SOL",)),
     "history_retention_days": ("90", 90),
     "volsurf_archive": ("/elsewhere/files", Path("/elsewhere/files")),
     "volsurf_archive_mapping": ("orats_strikes", "orats_strikes"),

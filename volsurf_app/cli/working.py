@@ -74,7 +74,7 @@ def carry_out(
 
     `options` are those of `Runner.run_sessions`. Symbols are all configured ones if None.
     """
-    symbols = (symbol,) if symbol else settings.volsurf_symbols
+    symbols = (symbol,) if symbol else settings.symbols
     with kernels_compiled_beside(), runner_of(settings) as runner, _progress() as progress:
         task = progress.add_task("starting", total=None)
 

@@ -7,14 +7,13 @@ from datetime import date
 
 import polars as pl
 
-from volsurf_resources.exchange_calendar import sessions
 from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings
 
 
 def open_lake(settings: Settings) -> Lake:
-    """Return the lake that the settings name."""
-    return Lake(settings.lake_root, history=settings.history_root)
+    """Return the lake of the settings' market."""
+    return Lake(settings.lake_root, history=settings.history_root, calendar=settings.calendar)
 
 
 def symbols(lake: Lake) -> list[str]:
@@ -36,7 +35,7 @@ def coverage(lake: Lake, symbol: str, start: date, end: date) -> pl.DataFrame:
     for table in lake.tables:
         there = {day for day in lake.days(table.name) if start <= day <= end}
         found = {day for day in there if _has(lake, table.name, day, symbol)}
-        rows += [(table.name, day, day in found) for day in sessions(start, end)]
+        rows += [(table.name, day, day in found) for day in lake.calendar.sessions(start, end)]
     schema = {"table": pl.String, "quote_date": pl.Date, "is_present": pl.Boolean}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
