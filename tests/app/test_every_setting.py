@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from volsurf_app.web_server import options_of
 
 from tests.app.conftest import own_logging
 from tests.assets.handmade import DAY, bars, expiry, in_days, lake_of
@@ -24,7 +25,6 @@ from tests.resources.loopback import Answer
 from tests.resources.test_alerting import ALERT, mails, posts
 from tests.resources.theta.fake_terminal import FakeTerminal
 from volsurf_app.cli.arguments import symbol_of
-from volsurf_app.web_server import options_of
 from volsurf_assets.each_day import SessionFailed
 from volsurf_assets.intake import Intake
 from volsurf_assets.judgements import View, fit_error, heston_error
@@ -230,6 +230,8 @@ CASES: dict[str, Case] = {
     "volsurf_home": Case("{home}/second", place),
     "volsurf_source": Case("archive", answered, {"volsurf_archive": "{home}/files"}),
     "volsurf_symbols": Case("SPY,QQQ", fetched),
+    "volsurf_market": Case("crypto", place),
+    "crypto_symbols": Case(("SOL",), lambda settings, _: settings.market_of("SOL")),
     "default_symbol": Case("QQQ", lambda settings, _: symbol_of(None, settings)),
     "ingestion_start_date": Case("2026-11-19", ingested),
     "duckdb_path": Case("{home}/other.duckdb", published),
