@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from volsurf_app.web_server import options_of
 
 from tests.app.conftest import own_logging
 from tests.assets.handmade import DAY, bars, expiry, in_days, lake_of
@@ -25,6 +24,7 @@ from tests.resources.loopback import Answer
 from tests.resources.test_alerting import ALERT, mails, posts
 from tests.resources.theta.fake_terminal import FakeTerminal
 from volsurf_app.cli.arguments import symbol_of
+from volsurf_app.web_server import options_of
 from volsurf_assets.each_day import SessionFailed
 from volsurf_assets.intake import Intake
 from volsurf_assets.judgements import View, fit_error, heston_error

@@ -72,8 +72,8 @@ OTHERS = {
     "log_file": ("/elsewhere/log.txt", Path("/elsewhere/log.txt")),
 }
 PLACES = ("volsurf_home", "volsurf_archive", "volsurf_archive_mapping", "duckdb", "log_", "alert")
-ASKED = ("volsurf_symbols", "crypto_symbols", "default_symbol", "ingestion_start_date", "max_fit_rmse_vol_points",
-         "max_heston_rmse_vol_points")  # fmt: skip
+ASKED = ("volsurf_symbols", "crypto_symbols", "default_symbol", "ingestion_start_date",
+         "max_fit_rmse_vol_points", "max_heston_rmse_vol_points")  # fmt: skip
 REACHED = ("smtp_", "theta_", "deribit_", "history_retention")
 
 
