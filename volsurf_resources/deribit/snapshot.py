@@ -105,11 +105,13 @@ class Snapshot:
         """Instruments, each with its ticker; the index was written over with one value."""
         tickers = [row["ticker_data"] for row in options]
         terms = [{k: v for k, v in row.items() if k != "ticker_data"} for row in options]
-        named = (parse_option(row["instrument_name"]) for row in options)
-        symbol = next(option.root for option in named if option is not None)
+        named = [parse_option(row["instrument_name"]) for row in options]
+        symbols = [option.root for option in named if option is not None]
+        if not symbols:
+            raise ValueError("none of its instruments is an option")
         taken_at = time_of(tickers)
         return cls(
-            symbol=symbol,
+            symbol=symbols[0],
             taken_at=taken_at,
             label=label_of(taken_at),
             summaries=[],

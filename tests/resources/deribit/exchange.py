@@ -12,6 +12,7 @@ from statistics import NormalDist
 from typing import Any
 
 from tests.resources.loopback import Answer, Call, LoopbackVendor
+from volsurf_resources.deribit import Snapshot
 
 Row = dict[str, Any]
 
@@ -69,16 +70,34 @@ class Exchange(LoopbackVendor):
         self.fault: Callable[[Call], Answer | None] = lambda call: None
         self.changes: dict[str, Row] = {}  # by instrument: fields of its summary
         self.extra: list[Row] = []
+        self._recorded: dict[str, list[Row]] = {}
+
+    def play(self, snapshot: Snapshot) -> None:
+        """From now on serve a recorded chain, of tickers, under the methods of a live one."""
+        tickers = {row["instrument_name"]: row for row in snapshot.tickers}
+        self._recorded = {
+            "get_book_summary_by_currency": [_as_summary(row) for row in tickers.values()],
+            "get_instruments": snapshot.instruments,
+        } | {name: [row] for name, row in tickers.items()}
+        self._recorded["get_index_price"] = [{"index_price": snapshot.index_price}]
 
     def reply(self, call: Call) -> Answer:
         if (answer := self.fault(call)) is not None:
             return answer
-        result = getattr(self, call.path.removeprefix("/"))(call.params)
+        result = self._again(call) if self._recorded else self._made(call)
         if isinstance(result, Answer):
             return result
         at = int(1e6 * self.now().timestamp())
         envelope = {"jsonrpc": "2.0", "result": result, "usIn": at, "usOut": at, "usDiff": 0}
         return Answer(body=json.dumps(envelope | {"testnet": self.is_testnet}))
+
+    def _made(self, call: Call) -> Any:
+        return getattr(self, call.path.removeprefix("/"))(call.params)
+
+    def _again(self, call: Call) -> Any:
+        method = call.path.removeprefix("/")
+        rows = self._recorded[call.params["instrument_name"] if method == "ticker" else method]
+        return rows if "by_currency" in method or method == "get_instruments" else rows[0]
 
     def get_book_summary_by_currency(self, params: dict[str, str]) -> list[Row]:
         symbols = [s for s in SPOT if s.rpartition("_")[2] == params["currency"]]
@@ -210,6 +229,26 @@ class Exchange(LoopbackVendor):
             "estimated_delivery_price": SPOT[root],
             "creation_timestamp": ms(at),
         } | self.changes.get(name, {})
+
+
+def _as_summary(ticker: Row) -> Row:
+    """What the bulk answer tells of a ticker: a missing side is null there, not 0."""
+    return (
+        {
+            "instrument_name": ticker["instrument_name"],
+            "base_currency": ticker["instrument_name"].partition("-")[0],
+            "bid_price": ticker["best_bid_price"] if float(ticker["best_bid_price"]) else None,
+            "ask_price": ticker["best_ask_price"] if float(ticker["best_ask_price"]) else None,
+            "last": ticker["last_price"],
+            "creation_timestamp": ticker["timestamp"],
+            "volume": ticker["stats"]["volume"],
+        }
+        | {
+            name: ticker[name]
+            for name in ("mark_price", "mark_iv", "underlying_price", "underlying_index")
+        }
+        | {"open_interest": ticker["open_interest"], "interest_rate": ticker["interest_rate"]}
+    )
 
 
 def black(forward: float, strike: float, deviation: float, is_call: bool) -> float:
