@@ -9,12 +9,24 @@ from functools import partial
 import streamlit as st
 
 from volsurf_app import queries
-from volsurf_app.pages import surface
+from volsurf_app.pages import (
+    coverage,
+    diagnostics,
+    difference,
+    premium,
+    surface,
+    term_structure,
+)
 from volsurf_app.pages.choice import Choice, choose
 from volsurf_resources.settings import Settings
 
 PAGES: dict[str, tuple[str, str, Callable[[Choice], None]]] = {
     "surface": ("Surface", ":material/3d_rotation:", surface.draw),
+    "term-structure": ("Term structure", ":material/timeline:", term_structure.draw),
+    "premium": ("Premium", ":material/balance:", premium.draw),
+    "diagnostics": ("Diagnostics", ":material/troubleshoot:", diagnostics.draw),
+    "coverage": ("Coverage", ":material/calendar_month:", coverage.draw),
+    "difference": ("Difference", ":material/difference:", difference.draw),
 }
 _ICON = """<svg viewBox="0 0 32 32"><rect width="32" height="32" rx="6" fill="#1f4a80"/>
 <path d="M5 9 C 10 22, 15 25, 27 17" fill="none" stroke="#fff" stroke-width="3"/></svg>"""

@@ -97,7 +97,7 @@ def _day(days: Sequence[date]) -> date:
 
 def _steps(days: Sequence[date], chosen: date) -> None:
     place = days.index(chosen)
-    back, forth, play = st.columns([1, 1, 2], gap="small", wrap=False)
+    back, forth = st.columns(2, gap="small", wrap=False)
     back.button(
         "", icon=":material/chevron_left:", key="back", width="stretch", shortcut="Left",
         help="One session back", disabled=place == 0, on_click=_step, args=(days, place - 1),
@@ -107,7 +107,7 @@ def _steps(days: Sequence[date], chosen: date) -> None:
         help="One session on", disabled=place == len(days) - 1, on_click=_step,
         args=(days, place + 1),
     )  # fmt: skip
-    is_playing = play.toggle("Play", key="is_playing", help="Step through the sessions")
+    is_playing = st.toggle("Play", key="is_playing", help="Step through the sessions")
     if is_playing:
         _clock(days, place)
 

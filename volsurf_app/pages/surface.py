@@ -12,6 +12,7 @@ import streamlit as st
 from volsurf_app import queries
 from volsurf_app.pages.answers import ask
 from volsurf_app.pages.choice import Choice
+from volsurf_app.pages.origin_panel import why_smile
 from volsurf_app.pages.panels import (
     counted,
     figures_of,
@@ -49,7 +50,8 @@ def draw(choice: Choice) -> None:
     with left:
         _sheet(choice, sheet)
     with right:
-        _smile(choice, fits)
+        root, expiry = _smile(choice, fits)
+    why_smile(choice, root, expiry)
 
 
 def _fits(choice: Choice) -> pl.DataFrame:
@@ -93,7 +95,7 @@ def _sheet(choice: Choice, sheet: SurfaceSheet) -> None:
     picture(figure, sheet.frame(), f"{choice.name}_surface", alt)
 
 
-def _smile(choice: Choice, fits: pl.DataFrame) -> None:
+def _smile(choice: Choice, fits: pl.DataFrame) -> Expiry:
     has_curve = fits.filter(pl.col("status").is_in(["fitted", "carried"]))
     expiries: list[Expiry] = has_curve.select("root", "expiration_date").rows()
     root, expiry = st.selectbox(
@@ -116,6 +118,7 @@ def _smile(choice: Choice, fits: pl.DataFrame) -> None:
         f"ATM {percent(smile['atm_vol'])} · "
         + ("no arbitrage found" if smile["passes_no_arbitrage"] else "arbitrage found")
     )
+    return root, expiry
 
 
 def _same_as_before(expiries: Sequence[Expiry]) -> int:

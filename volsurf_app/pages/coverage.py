@@ -1,0 +1,98 @@
+"""What is stored and what is missing, with the command that fills a gap.
+
+Belongs here: the page. Not here: its pictures (`plots.calendar`).
+"""
+
+from collections.abc import Sequence
+from datetime import date
+
+import polars as pl
+import streamlit as st
+
+from volsurf_app import queries
+from volsurf_app.pages.answers import ask
+from volsurf_app.pages.choice import Choice
+from volsurf_app.pages.origin_panel import why_table
+from volsurf_app.pages.panels import downloads, figures_of, heading, picture, table
+from volsurf_app.plots import calendar as plots
+
+_MOST_COMMANDS = 8
+_WRITES = {
+    "table": ("table", None),
+    "quote_date": ("newest session", None),
+    "rows": ("rows", "%,d"),
+    "known_at": ("written, UTC", None),
+    "source": ("source", None),
+    "run_id": ("run", None),
+}
+
+
+def draw(choice: Choice) -> None:
+    """Draw the page of coverage, from the first stored session to the last."""
+    first, last = choice.days[0], choice.days[-1]
+    tables = tuple(one.name for one in choice.lake.tables)
+    covered = ask(
+        choice.lake, queries.coverage, choice.symbol, first, last,
+        reads=tables, days=stored_days(choice, tables),
+    )  # fmt: skip
+    gaps = gaps_of(covered)
+    sessions = covered["quote_date"].n_unique()
+    heading("Coverage", choice, f"{sessions:,} sessions from {first} to {last}")
+    figures_of(
+        {
+            "Sessions": (f"{sessions:,}", "Of the exchange, between the first and last stored."),
+            "Complete": (f"{sessions - len(gaps):,}", "Every table has rows of the symbol."),
+            "With gaps": (f"{len(gaps):,}", "At least one table that is otherwise used has none."),
+        }
+    )
+    of = f"{choice.symbol} · {first} to {last}"
+    alt = "Tables over sessions: green where rows are stored, red where none are."
+    picture(plots.tables_figure(covered, of), covered, f"{choice.name}_coverage", alt)
+    chosen = st.selectbox("Table", tables, key="coverage_table", label_visibility="collapsed")
+    figure = plots.calendar_figure(covered, chosen, of)
+    own = covered.filter(pl.col("table") == chosen)
+    picture(figure, own, f"{choice.name}_calendar", f"Calendar of {chosen}.")
+    _fill(choice, gaps, covered["quote_date"].unique().sort().to_list())
+    st.markdown("#### Newest writes")
+    writes = queries.last_writes(choice.lake)
+    table(writes, _WRITES, key="last_writes")
+    downloads(writes, f"{choice.name}_writes")
+    why_table(choice, "raw_options_chains")
+
+
+def stored_days(choice: Choice, tables: Sequence[str]) -> list[date]:
+    """Return every date that any table holds."""
+    return sorted({day for name in tables for day in choice.lake.days(name)})
+
+
+def gaps_of(covered: pl.DataFrame) -> list[date]:
+    """Return sessions that lack rows of a table which other sessions have."""
+    used = covered.filter(pl.col("is_present").any().over("table"))
+    return used.filter(~pl.col("is_present"))["quote_date"].unique().sort().to_list()
+
+
+def spans_of(gaps: Sequence[date], sessions: Sequence[date]) -> list[tuple[date, date]]:
+    """Return gaps as spans of neighbouring sessions."""
+    place = {day: n for n, day in enumerate(sessions)}
+    spans: list[tuple[date, date]] = []
+    for day in gaps:
+        if spans and place[day] == place[spans[-1][1]] + 1:
+            spans[-1] = (spans[-1][0], day)
+        else:
+            spans.append((day, day))
+    return spans
+
+
+def _fill(choice: Choice, gaps: Sequence[date], sessions: Sequence[date]) -> None:
+    st.markdown("#### Filling gaps")
+    if not gaps:
+        st.success("There is no gap.", icon=":material/check:")
+        return
+    spans = spans_of(gaps, sessions)
+    st.caption("Only what is missing is fetched and computed:")
+    commands = [
+        f"volsurf backfill {choice.symbol} --start {start} --end {end}" for start, end in spans
+    ]
+    if len(spans) > _MOST_COMMANDS:
+        commands = [f"volsurf backfill {choice.symbol} --start {spans[0][0]} --end {spans[-1][1]}"]
+    st.code("\n".join(commands), language="bash")

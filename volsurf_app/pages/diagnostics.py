@@ -1,0 +1,153 @@
+"""Can the surface be believed: fit errors, residuals, arbitrage, models side by side.
+
+Belongs here: the page. Not here: its pictures (`plots.fits`).
+"""
+
+from collections.abc import Sequence
+from datetime import date
+
+import polars as pl
+import streamlit as st
+
+from volsurf_app import queries
+from volsurf_app.pages.answers import ask
+from volsurf_app.pages.choice import Choice
+from volsurf_app.pages.origin_panel import why_table
+from volsurf_app.pages.panels import (
+    downloads,
+    figures_of,
+    heading,
+    number,
+    percent,
+    picture,
+    subtitle,
+    table,
+)
+from volsurf_app.plots import fits as plots
+from volsurf_app.queries import diagnostics
+from volsurf_resources.lake import Lake
+
+READS = ("fitted_surfaces",)
+_QUOTES = ("fitted_surfaces", "option_quotes", "implied_forwards")
+_ARBITRAGE = {
+    "quote_date": ("session", None),
+    "model_type": ("model", None),
+    "root": ("root", None),
+    "expiration_date": ("expiry", None),
+    "butterfly_arbitrage_violations": ("butterfly, grid points", "%d"),
+    "calendar_arbitrage_violations": ("calendar, grid points", "%d"),
+    "min_durrleman_g": ("least density factor", "%.4f"),
+    "min_calendar_slope": ("least calendar slope, vol²", "%.5f"),
+    "rmse": ("RMSE, vol points", "%.3f"),
+    "status": ("status", None),
+}
+_SCORES = {
+    "model_type": ("model", None),
+    "rank": ("place", "%d"),
+    "num_expirations": ("expiries", "%d"),
+    "num_points": ("quotes", "%,d"),
+    "median_rmse": ("median RMSE, vol points", "%.3f"),
+    "pooled_rmse": ("pooled RMSE, vol points", "%.3f"),
+    "pooled_holdout_rmse": ("strikes left out, vol points", "%.3f"),
+    "inside_spread_share": ("inside bid-ask", "percent"),
+    "atm_vol_change": ("ATM moves, vol points", "%.3f"),
+    "status": ("status", None),
+}
+
+
+def draw(choice: Choice) -> None:
+    """Draw the page of diagnostics."""
+    days = tuple(choice.past)
+    history = ask(
+        choice.lake, diagnostics.fit_history, choice.symbol, days, reads=READS, days=days
+    ).filter(pl.col("model_type") == choice.model)
+    today = history.filter(pl.col("quote_date") == choice.day)
+    heading("Diagnostics", choice, f"{history.height:,} sessions fitted")
+    if today.height:
+        _numbers(today.row(0, named=True))
+    left, right = st.columns(2, gap="medium")
+    with left:
+        figure = plots.error_figure(history, subtitle(choice))
+        picture(figure, history, f"{choice.name}_fit_error", "Fit errors session by session.")
+    with right:
+        figure = plots.outcome_figure(history, subtitle(choice))
+        picture(figure, history, f"{choice.name}_outcome", "Outcomes of fits by session.")
+    residuals = ask(
+        choice.lake, residuals_of_day, choice.symbol, choice.day, choice.model,
+        reads=_QUOTES, days=[choice.day],
+    )  # fmt: skip
+    figure = plots.residual_figure(residuals, subtitle(choice))
+    alt = "Residual of every fitted quote of the session over its moneyness."
+    picture(figure, residuals, f"{choice.name}_residuals", alt)
+    _arbitrage(choice, days)
+    _scores(choice)
+    why_table(choice, *READS)
+
+
+def _numbers(row: dict[str, float | None]) -> None:
+    share = row["inside_spread_share"]
+    figures_of(
+        {
+            "Median RMSE": (number(row["median_rmse"], 3, " pts"), "Vol points, fitted smiles."),
+            "Worst RMSE": (number(row["worst_rmse"], 3, " pts"), "Vol points, fitted smiles."),
+            "Strikes left out": (
+                number(row["holdout_rmse"], 3, " pts"),
+                "Median error on every fifth strike when it was left out of the fit.",
+            ),
+            "Inside bid-ask": (percent(share, 1), "Median share of quotes whose fit is inside."),
+            "With arbitrage": (f"{row['violating'] or 0:.0f}", "Smiles with a violation."),
+        }
+    )
+
+
+def residuals_of_day(lake: Lake, symbol: str, day: date, model: str) -> pl.DataFrame:
+    """Return every fitted quote of a session: where it lies, and fit minus mid in vol points."""
+    try:
+        pictures = queries.smile_pictures(lake, symbol, day, model_type=model, statuses=("fitted",))
+    except queries.NotStored:
+        pictures = []
+    columns = ["strike", "option_type", "log_moneyness", "iv_mid", "error_vol_points"]
+    parts = [
+        one.quotes.filter("is_used").select(
+            *columns, root=pl.lit(one.smile["root"]),
+            expiration_date=pl.lit(one.smile["expiration_date"]),
+            days=pl.lit(one.days, pl.Int64),
+        )
+        for one in pictures
+    ]  # fmt: skip
+    return pl.concat(parts) if parts else pl.DataFrame()
+
+
+def _arbitrage(choice: Choice, days: Sequence[date]) -> None:
+    st.markdown("#### Arbitrage")
+    found = ask(
+        choice.lake, diagnostics.arbitrage, choice.symbol, tuple(days), reads=READS, days=days
+    )
+    models = ask(
+        choice.lake, diagnostics.model_types, choice.symbol, (choice.day,),
+        reads=READS, days=[choice.day],
+    )  # fmt: skip
+    left, right = st.columns([2, 1], gap="medium")
+    span = left.date_input(
+        "Sessions", (days[0], days[-1]), min_value=days[0], max_value=days[-1],
+        format="YYYY-MM-DD", key="arbitrage_span",
+    )  # fmt: skip
+    chosen = right.multiselect("Models", models, default=models, key="arbitrage_models")
+    ends = span if isinstance(span, tuple) and len(span) == 2 else (days[0], days[-1])
+    shown = found.filter(pl.col("quote_date").is_between(*ends), pl.col("model_type").is_in(chosen))
+    if shown.is_empty():
+        st.success(f"No violation from {ends[0]} to {ends[1]}.", icon=":material/check:")
+        return
+    st.caption(f"{shown.height:,} smiles with a violation from {ends[0]} to {ends[1]}.")
+    table(shown, _ARBITRAGE, key="arbitrage_list")
+    downloads(shown, f"{choice.name}_arbitrage")
+
+
+def _scores(choice: Choice) -> None:
+    scores = choice.lake.read("model_scores", [choice.day], symbols=[choice.symbol])
+    st.markdown("#### Models side by side")
+    if scores.is_empty():
+        st.caption(f"No scores of {choice.day} are stored.")
+        return
+    table(scores.sort("rank", nulls_last=True), _SCORES, key="model_scores")
+    downloads(scores, f"{choice.name}_model_scores")

@@ -1,0 +1,112 @@
+"""Two surfaces of one symbol compared: of two sessions, or of two models.
+
+Belongs here: the page. Not here: its pictures (`plots.difference`).
+"""
+
+from datetime import date
+
+import polars as pl
+import streamlit as st
+
+from volsurf_app import queries
+from volsurf_app.pages.answers import ask
+from volsurf_app.pages.choice import Choice
+from volsurf_app.pages.origin_panel import why_table
+from volsurf_app.pages.panels import downloads, figures_of, heading, number, picture, table
+from volsurf_app.plots import difference as plots
+from volsurf_app.queries.diagnostics import model_types
+from volsurf_app.queries.differences import Side, moves, point_changes
+
+READS = ("fitted_surfaces", "surface_points", "surface_changes")
+_MOVES = {
+    "tenor_days": ("tenor, days", "%d"),
+    "change_atm_vol": ("ATM vol", "%.3f"),
+    "change_skew_25delta": ("25Δ skew", "%.3f"),
+    "change_butterfly_25delta": ("25Δ butterfly", "%.3f"),
+    "grid_rmse": ("RMS of the grid", "%.3f"),
+    **{name: (f"move: {title}", "%.3f") for name, (title, _) in plots.PARTS.items()},
+}
+
+
+def draw(choice: Choice) -> None:
+    """Draw the page of the difference between the chosen surface and another one."""
+    other = _other(choice)
+    after = Side(choice.day, choice.model)
+    if other is None or other == after:
+        heading("Difference", choice, "")
+        st.info("There is no other surface to compare with.")
+        return
+    before, after = sorted((other, after), key=lambda side: (side.day, side != other))
+    heading("Difference", choice, f"{_named(before)} to {_named(after)}")
+    days = sorted({before.day, after.day})
+    change = ask(choice.lake, point_changes, choice.symbol, before, after, reads=READS, days=days)
+    try:
+        parts, is_stored = ask(
+            choice.lake, moves, choice.symbol, before, after, reads=READS, days=days
+        )
+    except queries.NotStored as missing:
+        st.warning(f"Cannot be compared: {missing}.")
+        return
+    _numbers(parts)
+    of = f"{choice.symbol} · {_named(before)} → {_named(after)}"
+    left, right = st.columns(2, gap="medium")
+    with left:
+        alt = "Change of implied volatility by tenor and moneyness."
+        picture(plots.change_figure(change, of), change, f"{choice.name}_change", alt)
+    with right:
+        alt = "The move of each tenor taken apart into spot, level, term, skew and curvature."
+        picture(plots.attribution_figure(parts, of), parts, f"{choice.name}_moves", alt)
+    st.caption(
+        "What is taken apart is the move of the strike that stood one standard deviation below "
+        "the later forward: *spot* is what it gains by sliding along the old smile, *level* what "
+        "all tenors share, *term* what this tenor adds, *skew* and *curvature* the odd and even "
+        "change of the smile's shape. In vol points. "
+        + ("Stored in `surface_changes`." if is_stored else "Compared for this page, not stored.")
+    )
+    table(parts, _MOVES, key="moves")
+    downloads(parts, f"{choice.name}_move_table")
+    why_table(choice, "surface_changes", "surface_points")
+
+
+def _other(choice: Choice) -> Side | None:
+    reads = ("fitted_surfaces",)
+    models = ask(
+        choice.lake, model_types, choice.symbol, (choice.day,), reads=reads, days=[choice.day]
+    )
+    others = [day for day in choice.days if day != choice.day]
+    ways = [way for way, there in (("session", others), ("model", models[1:])) if there]
+    if not ways:
+        return None
+    left, right = st.columns([1, 2], gap="medium", vertical_alignment="bottom")
+    way = left.segmented_control(
+        "Compare with another", ways, default=ways[0], key="difference_way", required=True
+    )
+    if way == "model":
+        rest = [model for model in models if model != choice.model]
+        return Side(choice.day, right.selectbox("Model", rest, key="difference_model"))
+    day = right.selectbox(
+        "Session", others[::-1], index=_before(others, choice.day), key=f"difference_{choice.day}"
+    )
+    return Side(day, choice.model)
+
+
+def _before(others: list[date], day: date) -> int:
+    """Return the place, newest first, of the session before `day`, or of the one after."""
+    newest_first = others[::-1]
+    return next((n for n, other in enumerate(newest_first) if other < day), len(others) - 1)
+
+
+def _named(side: Side) -> str:
+    return f"{side.day} {side.model}"
+
+
+def _numbers(parts: pl.DataFrame) -> None:
+    tenors = parts.sort("tenor_days").rows(named=True)
+    figures_of(
+        {
+            f"ATM vol, {row['tenor_days']} days": (
+                number(row["change_atm_vol"], 2, " pts"), "Change at the forward, vol points."
+            )
+            for row in tenors
+        }
+    )  # fmt: skip

@@ -1,0 +1,109 @@
+"""The way from a page's numbers to what they come from.
+
+Belongs here: showing what `queries.why` and `queries.origins` tell. Not here: finding it.
+"""
+
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+from volsurf_app.pages.choice import Choice
+from volsurf_app.pages.panels import number, percent, table
+from volsurf_app.queries.origins import origins
+from volsurf_app.queries.why import SmileOrigin, why
+from volsurf_app.questions import When
+
+_FILES = {
+    "table": ("table", None),
+    "quote_date": ("session", None),
+    "rows": ("rows", "%,d"),
+    "content_hash": ("content hash", None),
+    "is_unchanged": ("still what was read", None),
+    "known_at": ("written, UTC", None),
+    "source": ("source", None),
+    "code_version": ("code", None),
+    "run_id": ("run", None),
+}
+
+
+def why_smile(choice: Choice, root: str, expiry: date) -> None:
+    """Offer the quotes, verdicts, forward, fit and files behind one smile."""
+    panel = st.expander("Why these numbers", on_change="rerun", key="why_smile")
+    if not panel.open:
+        return
+    with panel:
+        told = why(
+            choice.symbol, When(expiry=expiry, root=root), on=choice.day, model=choice.model,
+            lake=choice.lake,
+        )  # fmt: skip
+        for smile in told.smiles:
+            _smile(smile)
+        _files([asdict(origin) for origin in told.origins])
+        st.caption("The same in a terminal:")
+        st.code(
+            f"volsurf why {choice.symbol} --expiry {expiry} --root {root} --date {choice.day} "
+            f"--model {choice.model.lower()}",
+            language="bash",
+        )
+
+
+def why_table(choice: Choice, *tables: str) -> None:
+    """Offer the partitions behind a page, and what they were computed from."""
+    panel = st.expander("Why these numbers", on_change="rerun", key=f"why_{tables[0]}")
+    if not panel.open:
+        return
+    with panel:
+        found = [asdict(one) for name in tables for one in origins(choice.lake, name, choice.day)]
+        st.caption(
+            f"The partitions of {choice.day} that this page reads, and those they were computed "
+            "from, nearest first. A span of sessions is a window of the past."
+        )
+        _files(found)
+
+
+def _smile(smile: SmileOrigin) -> None:
+    verdicts = dict(smile.quotes["verdict"].value_counts().rows())
+    told = ", ".join(f"{n:,} {word.replace('_', ' ')}" for word, n in sorted(verdicts.items()))
+    st.markdown(f"**Quotes** of {smile.quote_date}: {told}")
+    columns = {
+        "contract_id": ("contract", None),
+        "strike": ("strike, USD", "%,.2f"),
+        "option_type": ("type", None),
+        "bid": ("bid, USD", "%.2f"),
+        "ask": ("ask, USD", "%.2f"),
+        "iv_mid": ("vol of mid", "percent"),
+        "model_vol": ("fitted vol", "percent"),
+        "error_vol_points": ("fit − mid, vol points", "%.3f"),
+        "verdict": ("verdict", None),
+        "reject_reason": ("rules broken", None),
+    }
+    table(smile.quotes, columns, key="why_quotes")
+    forward = smile.forward
+    if forward:
+        st.markdown(
+            f"**Forward** {number(forward['forward'], 4)} USD ± "
+            f"{number(forward['forward_std_error'], 4)} by {forward['method']}, "
+            f"{forward['n_pairs'] or 0} put-call pairs; rate {percent(forward['implied_rate'])} "
+            "a year, continuous"
+        )
+    names = [name for name in smile.fit if name.startswith("svi_") and "std" not in name]
+    values = ", ".join(f"{name[4:]} = {number(smile.fit[name], 6)}" for name in names)
+    st.markdown(f"**Fit** {smile.fit['status']} by version {smile.fit['model_version']}: {values}")
+
+
+def _files(found: list[dict[str, object]]) -> None:
+    if not found:
+        st.caption("Nothing is stored for this session.")
+        return
+    schema: dict[str, Any] = {name: pl.String for name in _FILES} | {
+        "rows": pl.Int64, "is_unchanged": pl.Boolean, "known_at": pl.Datetime("us", "UTC")
+    }  # fmt: skip
+    st.markdown("**Files**")
+    table(
+        pl.DataFrame(found, schema_overrides=schema).unique(maintain_order=True),
+        _FILES,
+        "why_files",
+    )

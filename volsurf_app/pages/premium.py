@@ -1,0 +1,131 @@
+"""The variance risk premium: as it was known on the day, and as it turned out.
+
+Belongs here: the page. Not here: its pictures (`plots.premium`).
+"""
+
+import polars as pl
+import streamlit as st
+
+from volsurf_app import queries
+from volsurf_app.pages.answers import ask
+from volsurf_app.pages.choice import Choice
+from volsurf_app.pages.origin_panel import why_table
+from volsurf_app.pages.panels import (
+    downloads,
+    figures_of,
+    heading,
+    number,
+    percent,
+    picture,
+    table,
+)
+from volsurf_app.plots import premium as plots
+from volsurf_app.queries.afterwards import premium_ex_post
+
+_PERCENTILES = (5, 25, 50, 75, 95)
+_WINDOWS = {30: 21, 60: 42, 90: 63}  # calendar days -> sessions of realised volatility
+_AFTERWARDS = plots.Compared(
+    implied="implied_vol_30d",
+    realised="realized_vol_next_21d",
+    premium="ex_post_vrp_30d",
+    implied_name="implied, 30 days",
+    realised_name="realised, next 21 sessions",
+    premium_name="implied − realised afterwards",
+)
+
+
+def draw(choice: Choice) -> None:
+    """Draw the page of the premium."""
+    days = tuple(choice.past)
+    rows = ask(choice.lake, queries.premium, choice.symbol, days, reads=("vrp_metrics",), days=days)
+    last = rows.filter(pl.col("quote_date") == choice.day)
+    told = last["status"][0] if last.height else "no premium of this session"
+    heading("Variance risk premium", choice, f"{told}, {rows.height:,} sessions")
+    if rows.is_empty():
+        st.warning(f"No premium of {choice.symbol} is stored up to {choice.day}.")
+        st.code(f"volsurf analyze vrp {choice.symbol} --date {choice.day}", language="bash")
+        return
+    if last.height:
+        _numbers(last.row(0, named=True))
+    ante, post = st.tabs(["Ex ante: known on the day", "Ex post: known afterwards"])
+    with ante:
+        tenor = st.segmented_control(
+            "Tenor", list(_WINDOWS), default=30, key="premium_tenor", required=True,
+            format_func=lambda n: f"{n} days", label_visibility="collapsed",
+        )  # fmt: skip
+        _pictures(choice, rows, _known_then(tenor or 30), "ex_ante")
+    with post:
+        reads = ("vrp_metrics", "realized_volatility")
+        known = ask(choice.lake, premium_ex_post, choice.symbol, choice.day, reads=reads, days=days)
+        st.caption(
+            f"Each session against the 21 that followed; {known.height:,} sessions were known by "
+            f"{choice.day}. Nothing here could be known on the session itself."
+        )
+        _pictures(choice, known, _AFTERWARDS, "ex_post")
+    why_table(choice, "vrp_metrics")
+
+
+def _numbers(row: dict[str, float | None]) -> None:
+    history = f"Against the {row['num_history'] or 0} sessions before."
+    percentile = row["vrp_percentile"]
+    figures_of(
+        {
+            "Implied, 30 days": (percent(row["implied_vol_30d"]), "ATM, constant maturity."),
+            "Realised, 21 sessions": (percent(row["realized_vol_30d"]), "Close to close, before."),
+            "Premium": (percent(row["vrp_30d"]), "Implied minus realised volatility."),
+            "z-score": (number(row["vrp_zscore"]), history),
+            "Percentile": (
+                "–" if percentile is None else f"{100 * percentile:.0f}",
+                f"{history} Share of them below, in percent.",
+            ),
+        }
+    )
+
+
+def _known_then(tenor: int) -> plots.Compared:
+    return plots.Compared(
+        implied=f"implied_vol_{tenor}d",
+        realised=f"realized_vol_{tenor}d",
+        premium=f"vrp_{tenor}d",
+        implied_name=f"implied, {tenor} days",
+        realised_name=f"realised, {_WINDOWS[tenor]} sessions before",
+        premium_name="implied − realised",
+    )
+
+
+def _pictures(choice: Choice, rows: pl.DataFrame, names: plots.Compared, which: str) -> None:
+    shown = rows.select("quote_date", names.implied, names.realised, names.premium)
+    of = f"{choice.symbol} · to {choice.day} · end of day"
+    alt = "Implied and realised volatility, and the premium between them, by session."
+    picture(plots.series_figure(shown, names, of), shown, f"{choice.name}_{which}_series", alt)
+    marks = percentiles(shown[names.premium])
+    left, right = st.columns(2, gap="medium")
+    with left:
+        figure = plots.scatter_figure(shown, names, of)
+        alt = "Implied against realised volatility, a point per session."
+        picture(figure, shown, f"{choice.name}_{which}_scatter", alt)
+    with right:
+        lines = {name: value for name, value in marks.items() if name in ("5 %", "50 %", "95 %")}
+        if (last := shown[names.premium].drop_nulls()).len():
+            lines["last"] = float(last[-1])
+        figure = plots.distribution_figure(shown, names, lines, of)
+        picture(figure, shown, f"{choice.name}_{which}_distribution", "How large premiums were.")
+    _percentiles(marks, f"{choice.name}_{which}_percentiles")
+
+
+def percentiles(values: pl.Series) -> dict[str, float]:
+    """Return percentiles of a series by their names, `5 %` and so on; none of an empty one."""
+    known = values.drop_nulls()
+    if known.is_empty():
+        return {}
+    found = {f"{n} %": known.quantile(n / 100, "linear") for n in _PERCENTILES}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _percentiles(marks: dict[str, float], name: str) -> None:
+    if not marks:
+        return
+    frame = pl.DataFrame([marks])
+    st.markdown("**Percentiles of the premium**")
+    table(frame, {mark: (mark, "percent") for mark in marks}, name)
+    downloads(frame, name)

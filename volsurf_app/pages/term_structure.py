@@ -1,0 +1,140 @@
+"""The term structure of a session, and how it moved.
+
+Belongs here: the page. Not here: its pictures (`plots.terms`).
+"""
+
+import polars as pl
+import streamlit as st
+
+from volsurf_app.pages.answers import ask
+from volsurf_app.pages.choice import Choice
+from volsurf_app.pages.origin_panel import why_table
+from volsurf_app.pages.panels import figures_of, heading, number, percent, picture, subtitle
+from volsurf_app.plots import terms
+from volsurf_app.queries import evolution
+from volsurf_resources.lake import Lake
+from volsurf_tables.surface_slices import surface_slices
+
+READS = ("fitted_surfaces", "surface_points", "term_structure_params")
+_TENORS = (7, 30, 60, 90, 180, 365)
+_LAWS = {
+    "atm_term_a": "ATM vol<br>at 1 year",
+    "atm_term_b": "exponent<br>of ATM vol",
+    "skew_term_a": "25Δ skew<br>at 1 year",
+    "skew_term_b": "exponent<br>of skew",
+}
+
+
+def draw(choice: Choice) -> None:
+    """Draw the page of the term structure."""
+    smiles = ask(
+        choice.lake, smiles_of_day, choice.symbol, choice.day, choice.model,
+        reads=READS[:1], days=[choice.day],
+    )  # fmt: skip
+    laws = _history(choice, evolution.power_laws, READS[2])
+    law = laws.row(-1, named=True)
+    told = f"power laws through {law['num_expirations'] or 0} expiries, {law['status'] or 'none'}"
+    heading("Term structure", choice, told)
+    _numbers(law)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _atm(choice, smiles, law)
+    with right:
+        _skew(choice, smiles, law)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _forward(choice, smiles)
+    points = _history(choice, evolution.constant_maturity, READS[1], choice.model)
+    points = points.filter(pl.col("tenor_days").is_in(_TENORS))
+    with right:
+        _tenors(choice, points, "atm_vol", "ATM volatility by tenor", "implied vol, annual")
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _parameters(choice)
+    with right:
+        _tenors(choice, points, "skew_25delta", "25-delta skew by tenor", "put − call, vol")
+        figure = terms.strips(laws, _LAWS, "Power laws, history", subtitle(choice), ".4f")
+        alt = "Stored power laws of the term structure, session by session."
+        picture(figure, laws, f"{choice.name}_power_laws", alt)
+    why_table(choice, *READS)
+
+
+def smiles_of_day(lake: Lake, symbol: str, day: object, model: str) -> pl.DataFrame:
+    """Return a session's rows of one model with `days` to expiry, those with an ATM vol."""
+    rows = lake.read("fitted_surfaces", [day], symbols=[symbol])  # type: ignore[list-item]
+    ahead = (pl.col("expiration_date") - pl.col("quote_date")).dt.total_days()
+    own = rows.filter(pl.col("model_type") == model, pl.col("atm_vol").is_not_null())
+    return own.with_columns(days=ahead).filter(pl.col("days") > 0).sort("expiration_date", "root")
+
+
+def _history(choice: Choice, question: object, table: str, *more: object) -> pl.DataFrame:
+    past = tuple(choice.past)
+    answer: pl.DataFrame = ask(
+        choice.lake, question, choice.symbol, past, *more, reads=(table,), days=past  # type: ignore[arg-type]
+    )  # fmt: skip
+    return answer
+
+
+def _numbers(law: dict[str, float | None]) -> None:
+    error = "Error of the power law, vol points."
+    figures_of(
+        {
+            "ATM vol at 1 year": (
+                percent(law["atm_term_a"]),
+                "Power law a × T^b through ATM vols.",
+            ),
+            "its exponent": (number(law["atm_term_b"], 3), "Negative: the term structure falls."),
+            "its error": (number(law["atm_term_rmse"], 2, " pts"), error),
+            "Skew at 1 year": (percent(law["skew_term_a"]), "25-delta put minus call vol."),
+            "skew's exponent": (number(law["skew_term_b"], 3), "-0.5 is the usual rule of thumb."),
+        }
+    )
+
+
+def _atm(choice: Choice, smiles: pl.DataFrame, law: dict[str, float | None]) -> None:
+    figure = terms.term_figure(
+        smiles, "atm_vol", "ATM volatility", "implied vol, annual", subtitle(choice)
+    )
+    if law["atm_term_a"] is not None and law["atm_term_b"] is not None:
+        terms.add_power_law(figure, smiles["days"].to_list(), law["atm_term_a"], law["atm_term_b"])
+    columns = ["root", "expiration_date", "days", "atm_vol", "atm_vol_std_error", "status"]
+    alt = "At-the-money volatility over days to expiry, with the stored power law."
+    picture(figure, smiles.select(columns), f"{choice.name}_atm_term", alt)
+
+
+def _skew(choice: Choice, smiles: pl.DataFrame, law: dict[str, float | None]) -> None:
+    figure = terms.term_figure(
+        smiles, "skew_25delta", "25-delta skew", "put − call, vol", subtitle(choice)
+    )
+    if law["skew_term_a"] is not None and law["skew_term_b"] is not None:
+        known = smiles.drop_nulls("skew_25delta")["days"].to_list()
+        terms.add_power_law(figure, known, law["skew_term_a"], law["skew_term_b"])
+    columns = ["root", "expiration_date", "days", "skew_25delta", "skew_25delta_std_error"]
+    alt = "25-delta skew over days to expiry, with the stored power law."
+    picture(figure, smiles.select(columns), f"{choice.name}_skew_term", alt)
+
+
+def _forward(choice: Choice, smiles: pl.DataFrame) -> None:
+    forwards = evolution.forward_vols(surface_slices(smiles))
+    figure = terms.forward_vol_figure(forwards, subtitle(choice))
+    alt = "Forward volatility between neighbouring expiries."
+    picture(figure, forwards, f"{choice.name}_forward_vol", alt)
+
+
+def _tenors(choice: Choice, points: pl.DataFrame, column: str, title: str, unit: str) -> None:
+    figure = terms.tenor_figure(points, column, title, unit, subtitle(choice))
+    rows = points.select("quote_date", "tenor_days", column)
+    picture(figure, rows, f"{choice.name}_{column}_history", f"{title}, session by session.")
+
+
+def _parameters(choice: Choice) -> None:
+    tenor = st.session_state.get("parameter_tenor", 30)
+    history = _history(choice, evolution.parameters_near, READS[0], choice.model, tenor)
+    title = f"Parameters of the smile nearest to {tenor} days"
+    figure = terms.parameter_figure(history, title, subtitle(choice))
+    alt = "Raw SVI parameters of one smile per session."
+    picture(figure, history, f"{choice.name}_parameters", alt)
+    st.segmented_control(
+        "Smile nearest to", [30, 60, 90, 180], default=30, key="parameter_tenor", required=True,
+        format_func=lambda days: f"{days} days",
+    )  # fmt: skip

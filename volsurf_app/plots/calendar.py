@@ -1,0 +1,70 @@
+"""Which sessions are stored: table by table, and one table as a calendar.
+
+Belongs here: pictures of coverage. Not here: the commands that fill a gap.
+"""
+
+from datetime import date, timedelta
+
+import plotly.graph_objects as go
+import polars as pl
+
+from volsurf_app.plots import style
+
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri")
+_COLOURS = [[0.0, "#e9a39b"], [0.5, "#e9a39b"], [0.5, "#7fb8a2"], [1.0, "#7fb8a2"]]
+
+
+def tables_figure(covered: pl.DataFrame, subtitle: str) -> go.Figure:
+    """Draw tables over sessions: green where there are rows, red where there are none."""
+    grid = covered.pivot("quote_date", index="table", values="is_present", maintain_order=True)
+    days = grid.columns[1:]
+    figure = style.new_figure(
+        "Sessions stored, by table", subtitle, height=110 + 26 * grid.height,
+        x={"type": "category", "nticks": 8, "showgrid": False},
+        y={"autorange": "reversed", "showgrid": False},
+    )  # fmt: skip
+    stored = [[int(is_there) for is_there in row] for row in grid.select(days).iter_rows()]
+    figure.add_trace(_cells(days, grid["table"].to_list(), stored, stored))
+    return figure
+
+
+def calendar_figure(covered: pl.DataFrame, table: str, subtitle: str) -> go.Figure:
+    """Draw one table as a calendar, a column per week; days without a session stay empty."""
+    own = covered.filter(pl.col("table") == table)
+    there: dict[date, bool] = dict(own.select("quote_date", "is_present").iter_rows())
+    days = sorted(there)
+    first = days[0] - timedelta(days=days[0].weekday())
+    weeks = [first + timedelta(weeks=n) for n in range((days[-1] - first).days // 7 + 1)]
+    figure = style.new_figure(
+        table, subtitle, height=250,
+        x={"showgrid": False, "tickformat": "%b %Y", "ticklabelmode": "period", "dtick": "M1"},
+        y={"autorange": "reversed", "showgrid": False},
+    )  # fmt: skip
+    stored, told = [], []
+    for weekday in range(len(_WEEKDAYS)):
+        row = [week + timedelta(days=weekday) for week in weeks]
+        stored.append([None if day not in there else int(there[day]) for day in row])
+        told.append([f"{day}: {_word(there.get(day))}" for day in row])
+    figure.add_trace(_cells(weeks, list(_WEEKDAYS), stored, told))
+    figure.update_traces(hovertemplate="%{customdata}<extra></extra>")
+    return figure
+
+
+def _word(is_there: bool | None) -> str:
+    return "no session" if is_there is None else "stored" if is_there else "missing"
+
+
+def _cells(x: object, y: list[str], stored: object, told: object) -> go.Heatmap:
+    return go.Heatmap(
+        x=x,
+        y=y,
+        z=stored,
+        zmin=0,
+        zmax=1,
+        colorscale=_COLOURS,
+        showscale=False,
+        xgap=1,
+        ygap=2,
+        customdata=told,
+        hovertemplate="%{y}<br>%{x}: %{z}<extra></extra>",
+    )

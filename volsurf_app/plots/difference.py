@@ -1,0 +1,90 @@
+"""Two surfaces compared: the change point by point, and the move taken apart.
+
+Belongs here: pictures of a change. Not here: how the parts are computed.
+"""
+
+from typing import Any
+
+import plotly.graph_objects as go
+import polars as pl
+
+from volsurf_app.plots import style
+
+PARTS = {
+    "move_spot": ("spot", style.FIT),
+    "move_level": ("level", style.CALL),
+    "move_term": ("term", style.GOOD),
+    "move_skew": ("skew", style.WARNING),
+    "move_curvature": ("curvature", style.PREMIUM),
+}
+
+
+def change_figure(change: pl.DataFrame, subtitle: str) -> go.Figure:
+    """Draw the change of implied vol on the stored grid, tenor by log-moneyness."""
+    grid = change.pivot(
+        "log_moneyness", index="tenor_days", values="change_vol_points", maintain_order=True
+    )
+    columns = grid.columns[1:]
+    figure = style.new_figure(
+        "Change of implied volatility", subtitle, height=430,
+        x={"type": "category", "title": "log-moneyness", "showgrid": False},
+        y={"type": "category", "title": "tenor, days", "showgrid": False},
+    )  # fmt: skip
+    most = max((abs(x) for x in change["change_vol_points"].drop_nulls()), default=1.0)
+    figure.add_trace(
+        go.Heatmap(
+            x=[f"{float(k):+.3g}" for k in columns],
+            y=[str(days) for days in grid["tenor_days"]],
+            z=grid.select(columns).rows(),
+            zmin=-most,
+            zmax=most,
+            colorscale=style.DIVERGING,
+            xgap=2,
+            ygap=2,
+            texttemplate="%{z:.2f}",
+            textfont={"size": 11},
+            hoverongaps=False,
+            colorbar={
+                "title": {"text": "vol points", "font": {"size": 12, "color": style.QUIET}},
+                "thickness": 10,
+                "outlinewidth": 0,
+                "tickfont": {"size": 11, "color": style.QUIET},
+            },
+            hovertemplate="%{y} days, k %{x}<br>%{z:.3f} vol points<extra></extra>",
+        )
+    )
+    return figure
+
+
+def attribution_figure(parts: pl.DataFrame, subtitle: str) -> go.Figure:
+    """Draw the move of the strike one sd below the forward as its five parts, by tenor."""
+    axes: dict[str, Any] = {
+        "x": {"title": "vol points", "zeroline": True, "zerolinecolor": style.QUIET},
+        "y": {"type": "category", "title": "tenor, days", "showgrid": False},
+    }
+    figure = style.new_figure("The move, taken apart", subtitle, height=430, **axes)
+    tenors = [str(days) for days in parts["tenor_days"]]
+    for column, (name, colour) in PARTS.items():
+        figure.add_trace(
+            go.Bar(
+                name=name,
+                y=tenors,
+                x=parts[column].to_list(),
+                orientation="h",
+                marker={"color": colour, "line": {"width": 0}},
+                hovertemplate=f"{name} %{{x:.3f}} vol points<extra></extra>",
+            )
+        )
+    moves = parts.select(pl.sum_horizontal(*PARTS, ignore_nulls=False).alias("move"))["move"]
+    figure.add_trace(
+        go.Scatter(
+            name="move",
+            x=moves.to_list(),
+            y=tenors,
+            mode="markers",
+            marker={"color": style.PUT, "symbol": "diamond", "size": 10},
+            hovertemplate="move %{x:.3f} vol points<extra></extra>",
+        )
+    )
+    figure.update_layout(barmode="relative", bargap=0.45)
+    return figure
