@@ -3,41 +3,118 @@
 Belongs here: pictures made of characters. Not here: the queries behind them.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
+from typing import Any
 
 WIDTH, HEIGHT = 78, 18
 _MARKERS = ("hd", "•", "x", "+")  # tell series apart without colours
+_SEEN = {"hd": "▚"}  # what a marker's name looks like in a legend
+_TENORS = (1, 2, 4, 7, 14, 30, 60, 90, 180, 365, 730, 1460)  # days that a term axis names
+
+Numbers = Sequence[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Points of one kind; a null is a gap."""
+
+    name: str
+    x: Sequence[float]
+    y: Numbers
+    marker: str
+    is_line: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Columns and rows of a chart."""
+
+    width: int = WIDTH
+    height: int = HEIGHT
 
 
 def line_chart(
     title: str,
     days: Sequence[date],
-    series: Mapping[str, Sequence[float | None]],
+    series: Mapping[str, Numbers],
     *,
+    size: Size | None = None,
     is_coloured: bool = True,
 ) -> str:
     """Draw up to four series over sessions, evenly spaced; a null is a gap."""
+    places = list(range(len(days)))
+    drawn = [
+        Series(name, places, values, marker)
+        for marker, (name, values) in zip(_MARKERS, series.items(), strict=False)
+    ]
+    size = size or Size()
+    step = max(1, (len(days) - 1) // max(1, size.width // 15))
+    ticks = {float(n): str(days[n]) for n in places[::step]}
+    return chart(title, drawn, ticks=ticks, size=size, is_coloured=is_coloured)
+
+
+def term_chart(
+    title: str,
+    series: Sequence[Series],
+    *,
+    size: Size | None = None,
+    is_coloured: bool = True,
+) -> str:
+    """Draw series over days to expiry, on a logarithmic axis."""
+    logs = [Series(s.name, [math.log(x) for x in s.x], s.y, s.marker, s.is_line) for s in series]
+    ends = [x for s in series for x in s.x]
+    ticks = {
+        math.log(n): f"{n}d" for n in _TENORS if ends and 0.95 * min(ends) <= n <= 1.05 * max(ends)
+    }
+    return chart(title, logs, ticks=ticks, size=size, is_coloured=is_coloured)
+
+
+def chart(
+    title: str,
+    series: Sequence[Series],
+    *,
+    ticks: Mapping[float, str] | None = None,
+    upright: float | None = None,
+    size: Size | None = None,
+    is_coloured: bool = True,
+) -> str:
+    """Draw series on one pair of axes, the later ones on top, the title naming each.
+
+    `ticks` label the horizontal axis, `upright` is where a vertical line stands.
+    """
     import plotext
 
+    size = size or Size()
     figure = plotext.figure
     figure.clear()
-    figure.plot_size(WIDTH, HEIGHT)
+    figure.plot_size(size.width, size.height)
     figure.theme("simple" if is_coloured else "colorless")
     figure.legend(False)
-    for marker, values in zip(_MARKERS, series.values(), strict=False):
-        known = [(n, value) for n, value in enumerate(values) if value is not None]
-        if known:
-            signal = figure.signal(*map(list, zip(*known, strict=True)), marker=marker)
-            signal.lines()
-            for place, ((before, _), (n, _)) in enumerate(pairwise(known)):
-                if n - before > 1:
-                    signal.line(place + 1, False)
-            figure.draw(signal)
-    step = max(1, (len(days) - 1) // 5)
-    figure.ruler(0).ticks(list(range(0, len(days), step)), [str(day) for day in days[::step]])
-    names = zip(_MARKERS, series, strict=False)
-    legend = "   ".join(f"{'▚' if marker == 'hd' else marker} {name}" for marker, name in names)
-    figure.title(f"{title}:  {legend}")
+    if upright is not None:
+        figure.line(upright, "vertical", style="dotted")
+    for one in series:
+        _draw(figure, one)
+    if ticks:
+        figure.ruler(0).ticks(list(ticks), list(ticks.values()))
+    legend = "  ".join(f"{_SEEN.get(s.marker, s.marker)} {s.name}" for s in series)
+    figure.title(f"{title}:  {legend}"[: size.width - 4])
     return str(figure.build().string(not is_coloured))
+
+
+def _draw(figure: Any, series: Series) -> None:
+    points = enumerate(zip(series.x, series.y, strict=True))
+    known = [(n, x, y) for n, (x, y) in points if y is not None]
+    if not known:
+        return
+    places, x, y = map(list, zip(*known, strict=True))
+    signal = figure.signal(x, y, marker=series.marker)
+    if series.is_line:
+        signal.lines()
+        for place, (before, n) in enumerate(pairwise(places)):
+            if n - before > 1:
+                signal.line(place + 1, False)
+    figure.draw(signal)

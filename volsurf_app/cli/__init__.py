@@ -23,6 +23,7 @@ from volsurf_app.cli import (
     looking,
     market,
     replay,
+    show,
     surface,
     web,
     why,
@@ -47,8 +48,10 @@ app.command()(replay.replay)
 app.command()(looking.status)
 app.command()(graphs.graphs)
 app.command()(export.export)
+app.command()(show.show)
 app.add_typer(surface.surface, name="surface")
 app.command()(why.why)
+app.command()(serve.serve)
 app.command()(looking.settings)
 app.command()(home.publish)
 app.add_typer(home.db, name="db")

@@ -4,12 +4,14 @@ Belongs here: every look at stored tables that the app takes. Nothing is written
 computed that a table holds. Not here: how an answer is printed or drawn.
 """
 
-from volsurf_app.queries.absence import NotStored
+from volsurf_app.queries.absence import NotStored, listed
 from volsurf_app.queries.contents import table_names, table_rows
 from volsurf_app.queries.holdings import coverage, first_and_last, last_writes, open_lake, symbols
 from volsurf_app.queries.logs import api_calls, last_run
+from volsurf_app.queries.models import heston, model_scores
 from volsurf_app.queries.pictures import SmilePicture, smile_picture, smile_pictures
 from volsurf_app.queries.quality import issues, vendor_differences
+from volsurf_app.queries.snapshots import expiries, sessions_until, strikes
 from volsurf_app.queries.surfaces import fit_summary, overview, smiles, term_structure
 from volsurf_app.queries.variance import premium, premium_by_tenor
 
@@ -18,18 +20,24 @@ __all__ = [
     "SmilePicture",
     "api_calls",
     "coverage",
+    "expiries",
     "first_and_last",
     "fit_summary",
+    "heston",
     "issues",
     "last_run",
     "last_writes",
+    "listed",
+    "model_scores",
     "open_lake",
     "overview",
     "premium",
     "premium_by_tenor",
+    "sessions_until",
     "smile_picture",
     "smile_pictures",
     "smiles",
+    "strikes",
     "symbols",
     "table_names",
     "table_rows",

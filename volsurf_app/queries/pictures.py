@@ -21,7 +21,8 @@ _OBSERVED, _OUTER = 101, 50  # points of the curve: its middle half, each outer 
 _YEAR = timedelta(days=365)
 _QUOTES = (
     *("contract_id", "option_type", "strike", "log_moneyness", "bid", "ask", "iv_bid", "iv_mid"),
-    *("iv_ask", "delta", "volume", "open_interest", "is_out_of_the_money", "is_liquid"),
+    *("iv_ask", "delta", "gamma", "theta", "vega", "rho", "volume", "open_interest"),
+    *("is_out_of_the_money", "is_liquid"),
     *("is_used", "model_vol", "error_vol_points", "reject_reason"),
 )
 

@@ -1,0 +1,47 @@
+"""One session's surface as people read it: its expiries, and the strikes of one of them.
+
+Belongs here: rows of `fitted_surfaces` and `option_quotes` as they stand, with days to expiry. Not
+here: curves (`pictures`), or points between expiries.
+"""
+
+from datetime import date
+
+import polars as pl
+
+from volsurf_resources.exchange_calendar import last_sessions
+from volsurf_resources.lake import Lake
+
+EXPIRIES = (
+    *("root", "expiration_date", "days", "tte_years", "forward", "atm_vol", "atm_vol_std_error"),
+    *("skew_25delta", "butterfly_25delta", "rmse", "inside_spread_share", "num_points"),
+    *("passes_no_arbitrage", "status", "reason"),
+)
+STRIKES = (
+    *("strike", "option_type", "bid", "ask", "iv_bid", "iv_mid", "iv_ask", "delta", "gamma"),
+    *("theta", "vega", "rho", "volume", "open_interest", "is_liquid", "reject_reason"),
+)
+
+
+def expiries(lake: Lake, symbol: str, day: date, *, model: str = "SVI") -> pl.DataFrame:
+    """Return a session's smiles of one model, a row per root and expiry, in order of expiry."""
+    rows = lake.read("fitted_surfaces", [day], symbols=[symbol])
+    ahead = (pl.col("expiration_date") - pl.col("quote_date")).dt.total_days()
+    rows = rows.filter(pl.col("model_type") == model).with_columns(days=ahead)
+    return rows.sort("expiration_date", "root").select(EXPIRIES)
+
+
+def strikes(lake: Lake, symbol: str, day: date, root: str, expiration: date) -> pl.DataFrame:
+    """Return every contract of an expiry with our vols and greeks, in order of strike."""
+    rows = lake.read("option_quotes", [day], symbols=[symbol])
+    own = rows.filter(pl.col("root") == root, pl.col("expiration_date") == expiration)
+    return own.sort("strike", "option_type").select(STRIKES)
+
+
+def sessions_until(lake: Lake, symbol: str, day: date, n: int) -> list[date]:
+    """Return the last `n` sessions up to a day: those of the exchange and those stored.
+
+    Missed sessions are among them, so that gaps stay visible, but none before the first stored.
+    """
+    stored = {d for d in lake.days("raw_options_chains", symbol) if d <= day}
+    first = min(stored, default=day)
+    return sorted(stored.union(d for d in last_sessions(day, n) if d >= first))[-n:]

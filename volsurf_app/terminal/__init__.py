@@ -1,0 +1,1 @@
+"""The surface in a terminal: what each section shows, and the app around them."""
