@@ -10,6 +10,7 @@ from types import ModuleType
 import dagster as dg
 
 from volsurf_assets import (
+    certificates,
     forwards,
     issues,
     model_scores,
@@ -36,6 +37,7 @@ FAMILIES: tuple[ModuleType, ...] = (
     smile_models,
     stochastic_vol,
     model_scores,
+    certificates,
     surfaces,
     variance,
 )

@@ -3,7 +3,6 @@
 Belongs here: status and reason of a slice, carrying, the at-the-money vol of thin expiries.
 """
 
-import numpy as np
 import polars as pl
 
 from volsurf_assets.quality import chain_rules, vol_rules
@@ -24,7 +23,7 @@ def with_outcome(
     Parameters
     ----------
     described
-        One row per expiry of one root, with `fit_status`.
+        One row per expiry and model of one root, with `fit_status`.
     rows
         The quotes of that root, liquid or not.
     past
@@ -37,10 +36,10 @@ def with_outcome(
         is_unusable=why.str.contains_any(errors).fill_null(False),
         is_doubtful=why.str.contains_any(doubts).fill_null(False),
     )
-    by_expiry = marked.group_by("expiration_date")
-    outcome = described.join(
-        by_expiry.agg(unusable=pl.col("is_unusable").mean()), on="expiration_date", how="left"
-    ).join(by_expiry.map_groups(_atm_of_quotes), on="expiration_date", how="left")
+    unusable = marked.group_by("expiration_date").agg(unusable=pl.col("is_unusable").mean())
+    outcome = described.join(unusable, on="expiration_date", how="left").join(
+        _atm_of_quotes(marked), on="expiration_date", how="left"
+    )
     is_fitted = pl.col("fit_status") == "converged"
     too_few = pl.col("fit_status") == "too_few_points"
     is_corrupt = (pl.col("unusable") > MAX_UNUSABLE_SHARE).fill_null(False)
@@ -67,22 +66,27 @@ def with_outcome(
     return _carry(judged.select(FITTED_SURFACES.schema.names()), past)
 
 
-def _atm_of_quotes(rows: pl.DataFrame) -> pl.DataFrame:
+def _atm_of_quotes(marked: pl.DataFrame) -> pl.DataFrame:
     """At-the-money vol between the credible quotes around the forward; null without both."""
-    credible = rows.filter(
+    credible = marked.filter(
         pl.col("iv_mid") > 0.0, "is_tradable", "is_out_of_the_money", ~pl.col("is_doubtful")
     )
-    solved = credible.sort("log_moneyness")
-    k, w, tte = (
-        solved[name].to_numpy() for name in ("log_moneyness", "total_variance", "tte_years")
+    k, w = pl.col("log_moneyness"), pl.col("total_variance")
+    near = (
+        credible.sort("log_moneyness")
+        .group_by("expiration_date")
+        .agg(
+            low=k.filter(k <= 0.0).last(),
+            w_low=w.filter(k <= 0.0).last(),
+            high=k.filter(k >= 0.0).first(),
+            w_high=w.filter(k >= 0.0).first(),
+            tte=pl.col("tte_years").median(),
+        )
     )
-    vol = None
-    if k.size and k[0] <= 0.0 <= k[-1]:
-        vol = float(np.sqrt(np.interp(0.0, k, w) / np.median(tte)))
-    return pl.DataFrame(
-        {"expiration_date": rows["expiration_date"][0], "atm_of_quotes": vol},
-        schema={"expiration_date": pl.Date, "atm_of_quotes": pl.Float64},
-    )
+    width = pl.col("high") - pl.col("low")
+    share = pl.when(width > 0.0).then(-pl.col("low") / width).otherwise(0.0)
+    variance = pl.col("w_low") + share * (pl.col("w_high") - pl.col("w_low"))
+    return near.select("expiration_date", atm_of_quotes=(variance / pl.col("tte")).sqrt())
 
 
 def _carry(judged: pl.DataFrame, past: pl.DataFrame) -> pl.DataFrame:

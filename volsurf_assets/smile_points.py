@@ -4,7 +4,7 @@ Belongs here: choosing liquid quotes, the cap, the weights; frame to arrays. Not
 a liquid quote (`quality`), or the fit.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ HOLDOUT = 5  # every fifth strike is left out to judge the fit
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
+Counts = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +30,23 @@ class Points:
     high: Array
     tte: Array  # one per quote
     weight: Array  # of squared errors in total variance
-    offsets: np.ndarray[Any, np.dtype[np.int64]]
+    offsets: Counts
+    half_spread: Array  # of vol
+    atm_guess: Array  # vol near the money, one per quote
+
+    @property
+    def total_variance(self) -> Array:
+        """Quoted total variance, shape (n_quotes,)."""
+        return self.vol**2 * self.tte
+
+    @property
+    def slice_of(self) -> Counts:
+        """Slice of each quote, shape (n_quotes,)."""
+        return np.repeat(np.arange(self.offsets.size - 1), np.diff(self.offsets))
 
     def without(self, is_out: Mask) -> "Points":
         """Leave some quotes out by giving them no weight."""
-        return Points(
-            self.k, self.vol, self.low, self.high, self.tte,
-            np.where(is_out, 0.0, self.weight), self.offsets,
-        )  # fmt: skip
+        return replace(self, weight=np.where(is_out, 0.0, self.weight))
 
 
 def points_to_fit(rows: pl.DataFrame, settings: Settings) -> pl.DataFrame:
@@ -60,10 +70,11 @@ def points_to_fit(rows: pl.DataFrame, settings: Settings) -> pl.DataFrame:
 
 def points_of(chosen: pl.DataFrame, expiries: pl.Series, settings: Settings) -> Points:
     """Arrays of the chosen quotes; `expiries` in order, those without quotes as empty slices."""
-    k, vol, low, high, tte, interest = (
+    k, vol, low, high, tte, interest, atm_guess = (
         chosen[name].cast(pl.Float64).to_numpy()
         for name in (
             "log_moneyness", "iv_mid", "iv_bid", "iv_ask", "tte_years", "open_interest",
+            "atm_guess",
         )
     )  # fmt: skip
     slope = 2.0 * vol * tte  # d total variance / d vol
@@ -78,7 +89,10 @@ def points_of(chosen: pl.DataFrame, expiries: pl.Series, settings: Settings) -> 
     counts = dict(chosen.group_by("expiration_date").len().iter_rows())
     sizes = [counts.get(expiry, 0) for expiry in expiries]
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    return Points(k, vol, low, high, tte, in_vol / slope**2, offsets)
+    return Points(
+        k, vol, low, high, tte, in_vol / slope**2, offsets,
+        half_spread=half, atm_guess=atm_guess,
+    )  # fmt: skip
 
 
 def every_fifth(points: Points) -> Mask:

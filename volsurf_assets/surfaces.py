@@ -1,6 +1,7 @@
 """Tables that read the fitted smiles: points on a grid, term structure, changes.
 
-Belongs here: frame to `Surface` and back. Not here: fitting (`smiles`), or interpolation (maths).
+Belongs here: surfaces to frames. Not here: fitting (`smiles`), from frame to surface
+(`surface_models`), or interpolation (maths).
 """
 
 from typing import Any
@@ -11,8 +12,9 @@ import polars as pl
 from volsurf_assets.pictures import sparkline
 from volsurf_assets.session import Session
 from volsurf_assets.smile_quality import PARAMETERS
+from volsurf_assets.surface_models import SURFACE_MODELS, VolSurface, surface_of
 from volsurf_assets.table_asset import table_asset
-from volsurf_tables.surface_slices import HAS_SMILE, surface_slices
+from volsurf_tables.surface_slices import HAS_SMILE
 from volsurf_tables.surfaces import (
     FITTED_SURFACES,
     IS_STANDARD,
@@ -32,25 +34,6 @@ DAYS_PER_YEAR = 365.0
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def surface_of(smiles: pl.DataFrame) -> Any:
-    """Build the surface of one underlying's smiles (`surface_slices`); None if there is none."""
-    from volsurf_math.surfaces.interpolation import Surface
-
-    rows = surface_slices(smiles)
-    if rows.is_empty():
-        return None
-    columns = ("tte_years", "forward", "k_min", "k_max", "atm_vol_std_error")
-    tte, forward, k_min, k_max, std_error = (rows[name].to_numpy() for name in columns)
-    return Surface(
-        tte=tte,
-        forward=forward,
-        parameters=rows.select(PARAMETERS).to_numpy(),
-        k_min=k_min,
-        k_max=k_max,
-        std_error=std_error,
-    )
-
-
 def _grid() -> pl.DataFrame:
     axes = [("delta", x) for x in DELTAS] + [("log_moneyness", x) for x in MONEYNESS]
     rows = [(days, axis, x) for days in TENORS for axis, x in axes]
@@ -60,45 +43,52 @@ def _grid() -> pl.DataFrame:
 
 @table_asset(
     SURFACE_POINTS,
-    reads=[FITTED_SURFACES],
-    code_version="1",
-    picture=lambda rows: sparkline(rows["implied_vol"]),
+    reads=list(dict.fromkeys(t for model in SURFACE_MODELS.values() for t in model.reads)),
+    code_version="2",
+    picture=lambda rows: sparkline(rows.filter(IS_STANDARD)["implied_vol"]),
 )
 def surface_points(session: Session) -> pl.DataFrame:
-    """Read every surface on the grid; where quotes support no value there is none."""
-    from volsurf_math.surfaces.interpolation import PointStatus
-
-    reasons = {
-        PointStatus.OUTSIDE_EXPIRIES: "tenor outside the fitted expiries",
-        PointStatus.OUTSIDE_STRIKES: "outside the quoted strikes",
-    }
-    grid, frames = _grid(), []
-    for (symbol, snapshot), smiles in _underlyings(session.read(FITTED_SURFACES)):
-        surface = surface_of(smiles.filter(IS_STANDARD))
-        parts = []
-        for (axis,), part in grid.group_by("axis", maintain_order=True):
-            tte = part["tenor_days"].to_numpy() / DAYS_PER_YEAR
-            at = {"delta" if axis == "delta" else "k": part["coordinate"].to_numpy()}
-            if surface is None:
-                parts.append(part.with_columns(reason=pl.lit("no smile was fitted")))
-                continue
-            points = surface.implied_vol(tte, **at)
-            why = [reasons.get(PointStatus(s)) for s in points.status.tolist()]
-            parts.append(
-                part.with_columns(
-                    implied_vol=pl.Series(points.implied_vol).fill_nan(None),
-                    std_error=pl.Series(points.std_error).fill_nan(None),
-                    log_moneyness=pl.Series(points.k).fill_nan(None),
-                    reason=pl.Series(why, dtype=pl.String),
-                )
-            )
-        frames.append(_identified(pl.concat(parts), symbol, session, snapshot))
+    """Read the surface of every model on the grid; where quotes support no value there is none."""
+    frames = []
+    for name, model in SURFACE_MODELS.items():
+        tables = [session.read(table) for table in model.reads]
+        for (symbol, snapshot), _ in _underlyings(tables[0]):
+            is_own = (pl.col("symbol") == symbol) & (pl.col("snapshot") == snapshot)
+            points = _points(model.build(*(rows.filter(is_own) for rows in tables)))
+            points = points.with_columns(model_type=pl.lit(name))
+            frames.append(_identified(points, symbol, session, snapshot))
     return _stack(frames, SURFACE_POINTS).with_columns(
-        model_type=pl.lit("SVI"),
         status=pl.when(pl.col("implied_vol").is_null())
         .then(pl.lit("unsupported"))
         .otherwise(pl.lit("interpolated")),
     )
+
+
+def _points(surface: VolSurface | None) -> pl.DataFrame:
+    """Read one surface on the grid."""
+    from volsurf_math.surfaces.interpolation import PointStatus
+
+    if surface is None:
+        return _grid().with_columns(reason=pl.lit("no smile was fitted"))
+    reasons = {
+        PointStatus.OUTSIDE_EXPIRIES: "tenor outside the fitted expiries",
+        PointStatus.OUTSIDE_STRIKES: "outside the quoted strikes",
+    }
+    parts = []
+    for (axis,), part in _grid().group_by("axis", maintain_order=True):
+        tte = part["tenor_days"].to_numpy() / DAYS_PER_YEAR
+        at = {"delta" if axis == "delta" else "k": part["coordinate"].to_numpy()}
+        points = surface.implied_vol(tte, **at)
+        why = [reasons.get(PointStatus(s)) for s in points.status.tolist()]
+        parts.append(
+            part.with_columns(
+                implied_vol=pl.Series(points.implied_vol).fill_nan(None),
+                std_error=pl.Series(points.std_error).fill_nan(None),
+                log_moneyness=pl.Series(points.k).fill_nan(None),
+                reason=pl.Series(why, dtype=pl.String),
+            )
+        )
+    return pl.concat(parts)
 
 
 @table_asset(

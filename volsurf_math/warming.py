@@ -25,6 +25,7 @@ def warm_up() -> None:
     from volsurf_math.smiles.sabr import Sabr
     from volsurf_math.smiles.svi import fit_slices
     from volsurf_math.smiles.svi_fit import Loss
+    from volsurf_math.surfaces.essvi import fit_essvi
     from volsurf_math.volatility_forecast import garch_forecast
 
     strike = np.linspace(90.0, 110.0, 12)
@@ -42,6 +43,7 @@ def warm_up() -> None:
     two = np.tile(k, 2), np.concatenate([w, 0.9 * w]), np.ones(24)
     fits = fit_slices(*two, offsets, loss=Loss.SOFT_L1, is_calendar_free=True)
     fits.quantities(np.array([0.25, 0.3]))
+    fit_essvi(*two, offsets)
     sabr_slices.fit_slices(*two, offsets, np.full(2, 100.0), np.array([0.25, 0.3]), loss_scale=1.0)
     sabr = Sabr(alpha=2.0, beta=0.5, rho=-0.3, nu=1.0)
     sabr.at(100.0, 0.25).total_variance(k)

@@ -1,5 +1,6 @@
 """The list of every table. A new table is one declaration in its family and one line here."""
 
+from volsurf_tables.certificates import SURFACE_CERTIFICATES
 from volsurf_tables.market import (
     INDEX_LEVELS,
     MARKET_RATES,
@@ -31,6 +32,7 @@ TABLES: tuple[Table, ...] = (
     SABR_SMILES,
     SMILE_MODELS,
     MODEL_SCORES,
+    SURFACE_CERTIFICATES,
     SURFACE_POINTS,
     TERM_STRUCTURE_PARAMS,
     SURFACE_CHANGES,

@@ -29,6 +29,7 @@ FITTED_SURFACES = Table(
     meaning="One smile per expiry and model: raw SVI parameters, shape, errors, arbitrage tests, "
     "outcome. A carried smile stands as it was fitted, with the time, forward and errors of "
     "parameters_date.",
+    version=2,
     key=names((*EXPIRY, MODEL_TYPE)),
     columns=(
         *EXPIRY,
@@ -73,6 +74,18 @@ FITTED_SURFACES = Table(
         number("min_calendar_slope", "vol^2", "Smallest slope of variance in time, at equal k."),
         number("left_wing_slope", "vol^2 years", "Slope of variance as k falls; Lee's limit is 2."),
         number("right_wing_slope", "vol^2 years", "Slope of variance as k rises; at most 2."),
+        yes_no(
+            "is_event_smile",
+            "W-shaped: around the money quotes bend downwards by more than half-spread and chance.",
+        ),
+        number(
+            "event_bump",
+            "vol points",
+            "Height of the money over the mean of the shoulders 0.75 sd away, both of a parabola "
+            "through the quotes between; negative where smiles are convex.",
+        ),
+        number("event_bump_std_error", "vol points", "Standard error of event_bump."),
+        number("event_bump_half_spread", "vol points", "Mean half-spread of those quotes."),
         word("side", "Which quotes were fitted.", "OTM", "CALLS", "PUTS"),
         word("weighting", "How quotes were weighted.", "vega", "equal", "open_interest"),
         word("status", "Outcome.", "fitted", "skipped", "carried", "failed"),

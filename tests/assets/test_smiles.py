@@ -25,6 +25,7 @@ from volsurf_assets.smiles import fitted_surfaces
 from volsurf_math.smiles.svi import RawSvi
 from volsurf_resources.exchange_calendar import last_sessions, previous_session, sessions
 from volsurf_resources.lake import Lake
+from volsurf_tables.surfaces import IS_STANDARD, SMILE_MODELS
 
 TABLES = ["implied_forwards", "option_quotes", "fitted_surfaces"]
 PARAMETERS = ["svi_a", "svi_b", "svi_rho", "svi_m", "svi_sigma"]
@@ -51,7 +52,12 @@ def smiling(expiration, day=DAY, noise=0.0, **named):
 
 def smiles_of(home, chain, *others, **settings):
     lake, _ = lake_of(home, chain, *others, only=TABLES, settings=settings)
-    return lake.read("fitted_surfaces").sort("root", "quote_date", "expiration_date")
+    return standard(lake).sort("root", "quote_date", "expiration_date")
+
+
+def standard(lake, days=None):
+    """Smiles of the standard model; those of all models are `test_joint_smiles`."""
+    return lake.read("fitted_surfaces", days).filter(IS_STANDARD)
 
 
 def raw(row):
@@ -230,7 +236,7 @@ def flagged_as_it_is(rows):
 
 
 def test_calendar_arbitrage_is_repaired_or_flagged(fits, tmp_path):
-    for _, rows in fits.group_by("quote_date", "root"):
+    for _, rows in fits.group_by("quote_date", "root", "model_type"):
         flagged_as_it_is(list(rows.sort("expiration_date").iter_rows(named=True)))
     falling = [expiry(in_days(n), vol, half_share=0.05) for n, vol in ((30, 0.20), (33, 0.188))]
     found = smiles_of(tmp_path, pl.concat(falling))
@@ -241,7 +247,10 @@ def test_calendar_arbitrage_is_repaired_or_flagged(fits, tmp_path):
 def test_every_expiry_has_a_row_with_a_fit_or_a_reason(simulated):
     smiles = simulated.read("fitted_surfaces")
     forwards = simulated.read("implied_forwards")
-    assert smiles.height == forwards.height
+    key = ["root", "quote_date", "expiration_date"]
+    for model in SMILE_MODELS:
+        found = smiles.filter(pl.col("model_type") == model).select(key)
+        assert found.sort(key).equals(forwards.select(key).sort(key))
     assert smiles.filter(pl.col("status") != "fitted")["reason"].is_not_null().all()
     assert set(smiles["status"]) <= {"fitted", "skipped"}
     skipped = smiles.filter(pl.col("status") == "skipped")["reason"]
@@ -312,7 +321,7 @@ def test_nothing_later_than_the_day_is_carried(tmp_path):
     chain = pl.concat([corrupt(day_before), pl.concat([smiling(NEAR), smiling(FAR)])])
     lake, settings = lake_of(tmp_path, chain, only=TABLES)
     fitted_surfaces.refresh(lake, settings, day_before, force=True)
-    row = lake.read("fitted_surfaces", [day_before]).sort("expiration_date").row(0, named=True)
+    row = standard(lake, [day_before]).sort("expiration_date").row(0, named=True)
     assert row["status"] == "skipped"
     assert row["parameters_date"] is None
 
@@ -323,13 +332,13 @@ def test_a_fit_that_does_not_converge_is_carried_or_failed(tmp_path):
     lake, settings = lake_of(tmp_path, chain, only=TABLES)
     short = settings_of(tmp_path, svi_max_iterations=1)
     make(lake, short, days[1:], TABLES)
-    (row,) = lake.read("fitted_surfaces", days[1:]).iter_rows(named=True)
+    (row,) = standard(lake, days[1:]).iter_rows(named=True)
     assert (row["status"], row["parameters_date"]) == ("carried", days[0])
     assert row["reason"] == (
         "no convergence: not_converged after 7 evaluations from start 0, 42 quotes"
     )
     make(lake, short, days[:1], TABLES)
-    (row,) = lake.read("fitted_surfaces", days[:1]).iter_rows(named=True)
+    (row,) = standard(lake, days[:1]).iter_rows(named=True)
     assert row["status"] == "failed"
     assert row["reason"].endswith("42 quotes; nothing to carry")
     assert settings.svi_max_iterations == 1000

@@ -22,7 +22,7 @@ from volsurf_assets.surfaces import (
 from volsurf_math.smiles.svi import RawSvi
 from volsurf_resources.exchange_calendar import last_sessions, previous_session
 from volsurf_resources.lake import Lake
-from volsurf_tables.surfaces import FITTED_SURFACES
+from volsurf_tables.surfaces import FITTED_SURFACES, IS_STANDARD
 
 RECIPES = (surface_points, term_structure_params, surface_changes)
 EXPIRIES = (10, 30, 60, 120, 250, 400)  # days
@@ -72,7 +72,8 @@ def tables_of(home, *frames):
 
 @pytest.fixture(scope="module")
 def points(tmp_path_factory):
-    return tables_of(tmp_path_factory.mktemp("points"), smiles())[0]
+    found = tables_of(tmp_path_factory.mktemp("points"), smiles())[0]
+    return found.filter(IS_STANDARD)
 
 
 def test_every_point_of_the_grid_has_a_row(points):

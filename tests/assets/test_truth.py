@@ -8,6 +8,7 @@ import pytest
 
 from tests.assets.pipeline import simulated_lake
 from volsurf_math.smiles.svi import RawSvi
+from volsurf_tables.surfaces import IS_STANDARD
 
 TABLES = ["implied_forwards", "option_quotes", "fitted_surfaces", "surface_points"]
 PARAMETERS = ("svi_a", "svi_b", "svi_rho", "svi_m", "svi_sigma")
@@ -32,7 +33,8 @@ def recovered(request, tmp_path_factory):
         lake, source = simulated_lake(home, days, seed=seed, dirt=0.01, only=TABLES)
         lakes[seed] = lake, source
         forwards = lake.read("implied_forwards").drop("reason", "status", "tte_years")
-        smiles = lake.read("fitted_surfaces").drop("forward").filter(pl.col("root") == "SPY")
+        smiles = lake.read("fitted_surfaces").drop("forward")
+        smiles = smiles.filter(IS_STANDARD, pl.col("root") == "SPY")
         truth = pl.concat(
             source.truth("SPY", day).with_columns(quote_date=pl.lit(day)) for day in days
         ).select("quote_date", "expiration_date", true_forward="forward", true_vol="atm_vol")
@@ -103,7 +105,7 @@ def test_no_fit_has_arbitrage_and_none_fails(recovered):
 def test_surfaces_have_a_value_wherever_quotes_support_one(recovered):
     for lake, _ in recovered[0].values():
         points = lake.read("surface_points").filter(
-            pl.col("axis") == "delta", pl.col("tenor_days").is_between(14, 365),
+            IS_STANDARD, pl.col("axis") == "delta", pl.col("tenor_days").is_between(14, 365),
             pl.col("coordinate").abs() >= 0.25,
         )  # fmt: skip
         assert (points["status"] == "interpolated").mean() > 0.9

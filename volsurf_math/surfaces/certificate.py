@@ -141,8 +141,7 @@ def _least_gap(
     k = np.sort(k, axis=1)
 
     def gap(at: FloatArray) -> FloatArray:
-        later, earlier = (variance_derivatives(x[:, None, :], at)[0] for x in (far, near))
-        return np.asarray(later - earlier)
+        return _variance(far, at) - _variance(near, at)
 
     values = gap(k)
     i = np.argmin(np.where(np.isnan(values), np.inf, values), axis=1)[:, None]
@@ -157,4 +156,11 @@ def _least_gap(
     best = np.argmin(np.where(np.isnan(both), np.inf, both), axis=1)[:, None]
     where = np.take_along_axis(candidates, best, axis=1)
     least = np.take_along_axis(both, best, axis=1)[:, 0]
-    return least, variance_derivatives(near[:, None, :], where)[0][:, 0], where[:, 0]
+    return least, _variance(near, where)[:, 0], where[:, 0]
+
+
+def _variance(parameters: FloatArray, k: FloatArray) -> FloatArray:
+    """Total variance of slice i at k[i], shape (n_slices, n_grid)."""
+    a, b, rho, m, sigma = parameters.T[:, :, None]
+    x = k - m
+    return np.asarray(a + b * (rho * x + np.hypot(x, sigma)))

@@ -85,6 +85,20 @@ class Essvi:
             (0.5 * self.theta * bar**2, 0.5 * self.psi, self.rho, -self.rho * width, bar * width)
         )
 
+    def raw_svi_slopes(self) -> FloatArray:
+        """Return the derivatives of `raw_svi` in (theta, rho, psi), shape (n_slices, 5, 3)."""
+        bar = np.sqrt(1.0 - self.rho**2)
+        width = self.theta / self.psi
+        slopes = np.zeros((self.theta.size, 5, 3))
+        slopes[:, 0, 0], slopes[:, 0, 1] = 0.5 * bar**2, -self.theta * self.rho
+        slopes[:, 1, 2] = 0.5
+        slopes[:, 2, 1] = 1.0
+        slopes[:, 3, 0], slopes[:, 3, 1] = -self.rho / self.psi, -width
+        slopes[:, 3, 2] = self.rho * width / self.psi
+        slopes[:, 4, 0], slopes[:, 4, 1] = bar / self.psi, -self.rho / bar * width
+        slopes[:, 4, 2] = -bar * width / self.psi
+        return slopes
+
     @property
     def butterfly_room(self) -> FloatArray:
         """Smaller of 4 - psi (1 + |rho|) and 4 - psi^2 (1 + |rho|) / theta, shape (n_slices,)."""

@@ -234,7 +234,7 @@ def _move_prices(step, room, slope, barrier, price, change):
     price += length * change
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", nogil=True)
 def fit_surface(k, w, weight, offsets, x):
     """Fit the slices jointly into x = (theta, u, v) slice by slice.
 
