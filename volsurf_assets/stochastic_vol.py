@@ -23,6 +23,7 @@ from volsurf_tables.market import INDEX_LEVELS
 from volsurf_tables.quotes import OPTION_QUOTES
 from volsurf_tables.stochastic_vol import HESTON_PARAMETERS, HESTON_SURFACES
 
+LEAST_SPREAD = 1e-4  # of vol: flatter surfaces leave nothing to explain
 FEWEST_EXPIRIES = 2  # one smile does not tell how fast variance reverts
 
 _log = logging.getLogger("volsurf.assets")
@@ -108,8 +109,10 @@ def _fit(quotes: pl.DataFrame, start: Start, settings: Settings) -> dict[str, An
         )
         return row | {"status": "skipped", "reason": reason}
     found = _search(chosen, start, settings)
-    if not found.is_settled:
-        return row | {"status": "failed", "reason": f"no convergence: {found.diagnosis}"}
+    errors = _errors(found.best.model, liquid)
+    why = found.diagnosis if not found.is_settled else _hopeless(errors, settings)
+    if why is not None:
+        return row | {"status": "failed", "reason": f"no convergence: {why}"}
     if start.parameters is not None and not found.is_warm:
         row |= {"start": "full", "start_reason": f"{start.reason}, but the fit from there was poor"}
     is_out = held_out(liquid)
@@ -119,7 +122,7 @@ def _fit(quotes: pl.DataFrame, start: Start, settings: Settings) -> dict[str, An
         "status": "fitted",
         "reason": found.diagnosis,
         **_described(found),
-        **_errors(found.best.model, liquid),
+        **errors,
         "holdout_rmse": _errors(part, liquid.filter(is_out))["rmse"],
     }
 
@@ -237,7 +240,7 @@ def _errors(model: Any, options: pl.DataFrame) -> dict[str, float | None]:
     forward, strike, tte, quoted = (options[name].to_numpy() for name in columns)
     is_call = (options["option_type"] == "CALL").to_numpy()
     if not options.height:
-        return {"rmse": None}
+        return dict.fromkeys(("rmse", "r_squared", "within_2_pct_share"))
     price = model.undiscounted_price(forward, strike, tte, is_call)
     market = undiscounted_price(forward, strike, quoted**2 * tte, is_call)
     vol, _ = implied_vol(price, forward, strike, tte, 1.0, is_call)
@@ -245,9 +248,18 @@ def _errors(model: Any, options: pl.DataFrame) -> dict[str, float | None]:
     spread = float(np.var(quoted))
     return {
         "rmse": 100.0 * float(np.sqrt(mean_square)),
-        "r_squared": 1.0 - mean_square / spread if spread > 0.0 else None,
+        "r_squared": 1.0 - mean_square / spread if spread > LEAST_SPREAD**2 else None,
         "within_2_pct_share": float(np.mean(np.abs(price - market) <= 0.02 * market)),
     }
+
+
+def _hopeless(errors: dict[str, float | None], settings: Settings) -> str | None:
+    """Say why a minimum is no fit: it is poor, and one vol for all options would be no worse."""
+    rmse, r_squared = errors["rmse"], errors["r_squared"]
+    is_poor = rmse is not None and rmse > settings.heston_global_rmse_vol_points
+    if not is_poor or r_squared is None or r_squared > 0.0:
+        return None
+    return f"an error of {rmse:.1f} vol points, no better than one vol for all"
 
 
 def _or_carried(row: dict[str, Any], last: dict[str, Any] | None) -> dict[str, Any]:
