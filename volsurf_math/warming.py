@@ -20,6 +20,8 @@ def warm_up() -> None:
     """Compile what a session needs, in the order in which it is needed."""
     from volsurf_math.american import european_equivalent
     from volsurf_math.greeks import black_greeks
+    from volsurf_math.heston import Heston
+    from volsurf_math.heston_quotes import Quoted
     from volsurf_math.implied_vol import implied_vol
     from volsurf_math.smiles import sabr_slices
     from volsurf_math.smiles.sabr import Sabr
@@ -48,6 +50,8 @@ def warm_up() -> None:
     sabr = Sabr(alpha=2.0, beta=0.5, rho=-0.3, nu=1.0)
     sabr.at(100.0, 0.25).total_variance(k)
     sabr.implied_vol(strike, forward, tte)
+    quotes = forward, strike, tte, vol + 0.1 * k, is_call
+    Heston.calibrate(*quotes, quoted=Quoted.IMPLIED_VOL)
     garch_forecast(np.random.default_rng(0).normal(0.0, 0.01, 300))
 
 
