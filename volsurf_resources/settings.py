@@ -51,6 +51,7 @@ _NOT_COMPUTING = (
     "streamlit",
     "theta",
     "deribit",
+    "serve",
 )
 
 Five = Annotated[tuple[float, float, float, float, float], NoDecode]
@@ -203,6 +204,20 @@ class Settings(BaseSettings):
     smtp_password: SecretStr | None = Field(None, description="Password at the mail server.")
 
     streamlit_port: int = Field(8501, ge=1, le=65535, description="Port of the web pages.")
+
+    serve_host: str = Field("127.0.0.1", description="Address of the surface server.")
+    serve_port: int = Field(8000, ge=1, le=65535, description="Port of the surface server.")
+    serve_token: SecretStr | None = Field(
+        None, description="Bearer token that callers must send; needed beyond this machine."
+    )
+    serve_rate_per_s: float = Field(
+        5000.0, gt=0.0, description="Requests a second that one address may make."
+    )
+    serve_max_at_once: int = Field(500, ge=1, description="Requests that are answered at once.")
+    serve_max_points: int = Field(20_000, ge=1, description="Points that one request may ask for.")
+    serve_max_body_bytes: int = Field(
+        1_000_000, ge=1, description="Bytes that the body of a request may have."
+    )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least severity that is logged."

@@ -4,6 +4,7 @@ The table below names for each setting another value and what to look at; whatev
 is in force in both cases.
 """
 
+import asyncio
 import io
 import logging
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import polars as pl
 import pytest
@@ -23,6 +25,8 @@ from tests.assets.pipeline import LATER, make
 from tests.resources.loopback import Answer
 from tests.resources.test_alerting import ALERT, mails, posts
 from tests.resources.theta.fake_terminal import FakeTerminal
+from volsurf_app.api.application import application
+from volsurf_app.api.application import options_of as listening
 from volsurf_app.cli.arguments import symbol_of
 from volsurf_app.web_server import options_of
 from volsurf_assets.each_day import SessionFailed
@@ -222,6 +226,18 @@ def logged(settings: Settings, world: World) -> object:
     return [(path.name, path.read_text().count("\n")) for path in written]
 
 
+def statuses(*requests: tuple[str, dict[str, Any]]) -> Callable[[Settings, World], object]:
+    """What the surface server answers to some requests that come at once."""
+
+    async def asked(settings: Settings) -> list[int]:
+        transport = httpx.ASGITransport(application(settings)[1])
+        async with httpx.AsyncClient(transport=transport, base_url="http://volsurf") as client:
+            calls = [client.request(method, **given) for method, given in requests]
+            return [answer.status_code for answer in await asyncio.gather(*calls)]
+
+    return lambda settings, _: asyncio.run(asked(settings))
+
+
 TERMINAL: dict[str, object] = {"volsurf_source": "theta", "theta_tier": "standard"}
 FILES: dict[str, object] = {"volsurf_source": "archive"}
 MAIL: dict[str, object] = {"alert_email_to": "desk@example.org", "smtp_host": "127.0.0.1"}
@@ -290,6 +306,15 @@ CASES: dict[str, Case] = {
     "smtp_user": Case("lake", mailed, MAIL | {"smtp_password": "word"}),
     "smtp_password": Case("word", mailed, MAIL | {"smtp_user": "lake"}),
     "streamlit_port": Case(8502, lambda settings, _: options_of(settings)["server.port"]),
+    "serve_host": Case("localhost", lambda settings, _: listening(settings)["host"]),
+    "serve_port": Case(8001, lambda settings, _: listening(settings)["port"]),
+    "serve_token": Case("word", statuses(("GET", {"url": "/v1/symbols"}))),
+    "serve_rate_per_s": Case(1.0, statuses(*[("GET", {"url": "/v1/symbols"})] * 3)),
+    "serve_max_at_once": Case(1, statuses(*[("GET", {"url": "/v1/symbols"})] * 3)),
+    "serve_max_points": Case(10, statuses(("GET", {"url": "/v1/SPY/surface"}))),
+    "serve_max_body_bytes": Case(
+        9, statuses(("POST", {"url": "/v1/SPY/surface", "json": {"tenors": ["30d"]}}))
+    ),
     "log_level": Case("WARNING", logged),
     "log_file": Case("{home}/other.log", logged),
 }

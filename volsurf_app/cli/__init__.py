@@ -23,6 +23,7 @@ from volsurf_app.cli import (
     looking,
     market,
     replay,
+    serve,
     show,
     surface,
     web,
