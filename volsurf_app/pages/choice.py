@@ -97,12 +97,12 @@ def _day(days: Sequence[date]) -> date:
 
 def _steps(days: Sequence[date], chosen: date) -> None:
     place = days.index(chosen)
-    back, forth = st.columns(2, gap="small", wrap=False)
-    back.button(
+    row = st.container(horizontal=True, gap="small")
+    row.button(
         "", icon=":material/chevron_left:", key="back", width="stretch", shortcut="Left",
         help="One session back", disabled=place == 0, on_click=_step, args=(days, place - 1),
     )  # fmt: skip
-    forth.button(
+    row.button(
         "", icon=":material/chevron_right:", key="forth", width="stretch", shortcut="Right",
         help="One session on", disabled=place == len(days) - 1, on_click=_step,
         args=(days, place + 1),

@@ -37,7 +37,7 @@ def draw(choice: Choice) -> None:
     )  # fmt: skip
     gaps = gaps_of(covered)
     sessions = covered["quote_date"].n_unique()
-    heading("Coverage", choice, f"{sessions:,} sessions from {first} to {last}")
+    heading("Coverage", choice.symbol, f"{sessions:,} sessions from {first} to {last}")
     figures_of(
         {
             "Sessions": (f"{sessions:,}", "Of the exchange, between the first and last stored."),
@@ -46,16 +46,17 @@ def draw(choice: Choice) -> None:
         }
     )
     of = f"{choice.symbol} · {first} to {last}"
-    alt = "Tables over sessions: green where rows are stored, red where none are."
+    alt = "Tables over sessions: green stored, red missing, grey without any row."
     picture(plots.tables_figure(covered, of), covered, f"{choice.name}_coverage", alt)
     chosen = st.selectbox("Table", tables, key="coverage_table", label_visibility="collapsed")
     figure = plots.calendar_figure(covered, chosen, of)
     own = covered.filter(pl.col("table") == chosen)
     picture(figure, own, f"{choice.name}_calendar", f"Calendar of {chosen}.")
-    _fill(choice, gaps, covered["quote_date"].unique().sort().to_list())
+    st.caption("Green is stored, red missing, grey a table that has no row at all.")
+    _fill(choice, covered, gaps)
     st.markdown("#### Newest writes")
     writes = queries.last_writes(choice.lake)
-    table(writes, _WRITES, key="last_writes")
+    table(writes.with_columns(pl.col("run_id").str.slice(0, 8)), _WRITES, key="last_writes")
     downloads(writes, f"{choice.name}_writes")
     why_table(choice, "raw_options_chains")
 
@@ -83,12 +84,17 @@ def spans_of(gaps: Sequence[date], sessions: Sequence[date]) -> list[tuple[date,
     return spans
 
 
-def _fill(choice: Choice, gaps: Sequence[date], sessions: Sequence[date]) -> None:
+def _fill(choice: Choice, covered: pl.DataFrame, gaps: Sequence[date]) -> None:
     st.markdown("#### Filling gaps")
-    if not gaps:
+    sessions = covered["quote_date"].unique().sort().to_list()
+    counted = covered.group_by("table", maintain_order=True).agg(pl.col("is_present").any())
+    never = counted.filter(~pl.col("is_present"))["table"].to_list()
+    if never:
+        st.caption(f"Without any row of {choice.symbol}: {', '.join(never)}.")
+    if not gaps and not never:
         st.success("There is no gap.", icon=":material/check:")
         return
-    spans = spans_of(gaps, sessions)
+    spans = spans_of(gaps or sessions, sessions)
     st.caption("Only what is missing is fetched and computed:")
     commands = [
         f"volsurf backfill {choice.symbol} --start {start} --end {end}" for start, end in spans

@@ -62,7 +62,7 @@ def draw(choice: Choice) -> None:
         choice.lake, diagnostics.fit_history, choice.symbol, days, reads=READS, days=days
     ).filter(pl.col("model_type") == choice.model)
     today = history.filter(pl.col("quote_date") == choice.day)
-    heading("Diagnostics", choice, f"{history.height:,} sessions fitted")
+    heading("Diagnostics", subtitle(choice), f"{history.height:,} sessions fitted")
     if today.height:
         _numbers(today.row(0, named=True))
     left, right = st.columns(2, gap="medium")

@@ -19,25 +19,28 @@ from volsurf_app.queries.differences import Side, moves, point_changes
 
 READS = ("fitted_surfaces", "surface_points", "surface_changes")
 _MOVES = {
-    "tenor_days": ("tenor, days", "%d"),
+    "tenor_days": ("days", "%d"),
     "change_atm_vol": ("ATM vol", "%.3f"),
     "change_skew_25delta": ("25Δ skew", "%.3f"),
     "change_butterfly_25delta": ("25Δ butterfly", "%.3f"),
-    "grid_rmse": ("RMS of the grid", "%.3f"),
-    **{name: (f"move: {title}", "%.3f") for name, (title, _) in plots.PARTS.items()},
+    "grid_rmse": ("RMS", "%.3f"),
+    **{name: (title, "%.3f") for name, (title, _) in plots.PARTS.items()},
 }
 
 
 def draw(choice: Choice) -> None:
     """Draw the page of the difference between the chosen surface and another one."""
+    top = st.container()
     other = _other(choice)
     after = Side(choice.day, choice.model)
     if other is None or other == after:
-        heading("Difference", choice, "")
+        with top:
+            heading("Difference", choice.symbol, "")
         st.info("There is no other surface to compare with.")
         return
     before, after = sorted((other, after), key=lambda side: (side.day, side != other))
-    heading("Difference", choice, f"{_named(before)} to {_named(after)}")
+    with top:
+        heading("Difference", choice.symbol, f"{_named(before)} to {_named(after)} · end of day")
     days = sorted({before.day, after.day})
     change = ask(choice.lake, point_changes, choice.symbol, before, after, reads=READS, days=days)
     try:
@@ -105,7 +108,7 @@ def _numbers(parts: pl.DataFrame) -> None:
     figures_of(
         {
             f"ATM vol, {row['tenor_days']} days": (
-                number(row["change_atm_vol"], 2, " pts"), "Change at the forward, vol points."
+                number(row["change_atm_vol"], 2, " pts", "+"), "Change at the forward, vol points."
             )
             for row in tenors
         }

@@ -102,8 +102,6 @@ def _files(found: list[dict[str, object]]) -> None:
         "rows": pl.Int64, "is_unchanged": pl.Boolean, "known_at": pl.Datetime("us", "UTC")
     }  # fmt: skip
     st.markdown("**Files**")
-    table(
-        pl.DataFrame(found, schema_overrides=schema).unique(maintain_order=True),
-        _FILES,
-        "why_files",
-    )
+    rows = pl.DataFrame(found, schema_overrides=schema).unique(maintain_order=True)
+    short = [pl.col(name).str.slice(0, 12) for name in ("content_hash", "run_id")]
+    table(rows.with_columns(short), _FILES, "why_files")

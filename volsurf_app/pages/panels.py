@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def heading(title: str, choice: Choice, told: str) -> None:
-    """Write the page's title, and of what and how it is."""
+def heading(title: str, of: str, told: str) -> None:
+    """Write the page's title, of what it is (`subtitle`), and what came of it."""
     st.subheader(title, anchor=False)
-    st.caption(f"{subtitle(choice)} · {told}" if told else subtitle(choice))
+    st.caption(" · ".join(word for word in (of, told) if word))
 
 
 def subtitle(choice: Choice) -> str:
@@ -64,17 +64,22 @@ def figures_of(numbers: Mapping[str, tuple[str, str]]) -> None:
 
 def table(frame: "pl.DataFrame", shown: Mapping[str, tuple[str, str | None]], key: str) -> None:
     """Show columns of a frame under headings that name their units: column -> heading, format."""
-    columns = {
-        name: (
-            st.column_config.Column(title)
-            if shape is None
-            else st.column_config.NumberColumn(title, format=shape)
-        )
-        for name, (title, shape) in shown.items()
-    }
+    columns = {name: _column(frame, name, *words) for name, words in shown.items()}
     st.dataframe(
         frame.select(list(shown)), hide_index=True, column_config=columns, key=key, width="stretch"
     )
+
+
+def _column(frame: "pl.DataFrame", name: str, title: str, shape: str | None) -> Any:
+    dtype = frame.schema[name]
+    if shape is not None:
+        return st.column_config.NumberColumn(title, format=shape)
+    if dtype.is_temporal():
+        is_day = str(dtype) == "Date"
+        shape = "YYYY-MM-DD" if is_day else "YYYY-MM-DD HH:mm:ss"
+        kind = st.column_config.DateColumn if is_day else st.column_config.DatetimeColumn
+        return kind(title, format=shape)
+    return st.column_config.Column(title)
 
 
 def percent(value: float | None, digits: int = 2) -> str:
@@ -82,9 +87,9 @@ def percent(value: float | None, digits: int = 2) -> str:
     return "–" if value is None else f"{100.0 * value:.{digits}f} %"
 
 
-def number(value: float | None, digits: int = 2, unit: str = "") -> str:
-    """Show a number with thousands separated; a null as a dash."""
-    return "–" if value is None else f"{value:,.{digits}f}{unit}"
+def number(value: float | None, digits: int = 2, unit: str = "", sign: str = "") -> str:
+    """Show a number with thousands separated; a null as a dash. `sign` + also shows a plus."""
+    return "–" if value is None else f"{value:{sign},.{digits}f}{unit}"
 
 
 def counted(words: Sequence[tuple[int, str]]) -> str:

@@ -40,7 +40,11 @@ def draw(choice: Choice) -> None:
     rows = ask(choice.lake, queries.premium, choice.symbol, days, reads=("vrp_metrics",), days=days)
     last = rows.filter(pl.col("quote_date") == choice.day)
     told = last["status"][0] if last.height else "no premium of this session"
-    heading("Variance risk premium", choice, f"{told}, {rows.height:,} sessions")
+    heading(
+        "Variance risk premium",
+        f"{choice.symbol} · {choice.day} · end of day",
+        f"{told}, {rows.height:,} sessions",
+    )
     if rows.is_empty():
         st.warning(f"No premium of {choice.symbol} is stored up to {choice.day}.")
         st.code(f"volsurf analyze vrp {choice.symbol} --date {choice.day}", language="bash")

@@ -4,7 +4,7 @@ Belongs here: the page. Not here: its pictures (`plots.surface`, `plots.smile`).
 """
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import polars as pl
 import streamlit as st
@@ -40,17 +40,22 @@ def draw(choice: Choice) -> None:
             reads=READS[:1], days=[choice.day],
         )  # fmt: skip
     except queries.NotStored as missing:
-        heading("Surface", choice, "no surface")
+        heading("Surface", subtitle(choice), "no surface")
         _tell_unfitted(choice, str(missing))
         return
     fits = _fits(choice)
-    heading("Surface", choice, _told(fits))
+    heading("Surface", subtitle(choice), _told(fits))
     _numbers(choice)
-    left, right = st.columns([1, 1], gap="medium")
+    left, right = st.columns(2, gap="medium", vertical_alignment="bottom")
     with left:
-        _sheet(choice, sheet)
+        axis = _axis()
     with right:
-        root, expiry = _smile(choice, fits)
+        root, expiry = _expiry(choice, fits)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _sheet(choice, sheet, axis)
+    with right:
+        _smile(choice, root, expiry)
     why_smile(choice, root, expiry)
 
 
@@ -85,25 +90,32 @@ def _numbers(choice: Choice) -> None:
     )
 
 
-def _sheet(choice: Choice, sheet: SurfaceSheet) -> None:
-    axis = st.segmented_control(
+def _axis() -> str:
+    return st.segmented_control(
         "Axis", list(_AXES), default="strike", format_func=_AXES.__getitem__, required=True,
         key="surface_axis", label_visibility="collapsed",
     )  # fmt: skip
-    figure = surface_figure(sheet, axis or "strike", subtitle(choice))
+
+
+def _sheet(choice: Choice, sheet: SurfaceSheet, axis: str) -> None:
+    figure = surface_figure(sheet, axis, subtitle(choice))
     alt = "Implied volatility over strike and days to expiry, in three dimensions."
     picture(figure, sheet.frame(), f"{choice.name}_surface", alt)
 
 
-def _smile(choice: Choice, fits: pl.DataFrame) -> Expiry:
+def _expiry(choice: Choice, fits: pl.DataFrame) -> Expiry:
     has_curve = fits.filter(pl.col("status").is_in(["fitted", "carried"]))
     expiries: list[Expiry] = has_curve.select("root", "expiration_date").rows()
     root, expiry = st.selectbox(
-        "Expiry", expiries, index=_same_as_before(expiries), key="expiry_of_day",
+        "Expiry", expiries, index=_same_as_before(expiries, choice.day), key="expiry_of_day",
         format_func=lambda own: f"{own[1]} · {(own[1] - choice.day).days} days · {own[0]}",
         label_visibility="collapsed",
     )  # fmt: skip
     st.session_state["expiry_seen"] = (root, expiry)
+    return root, expiry
+
+
+def _smile(choice: Choice, root: str, expiry: date) -> None:
     shown = ask(
         choice.lake, queries.smile_picture, choice.symbol, choice.day, expiry, root, choice.model,
         reads=READS, days=[choice.day],
@@ -118,14 +130,11 @@ def _smile(choice: Choice, fits: pl.DataFrame) -> Expiry:
         f"ATM {percent(smile['atm_vol'])} · "
         + ("no arbitrage found" if smile["passes_no_arbitrage"] else "arbitrage found")
     )
-    return root, expiry
 
 
-def _same_as_before(expiries: Sequence[Expiry]) -> int:
-    """Return the place of the expiry looked at before, or of the one nearest to it."""
-    before = st.session_state.get("expiry_seen")
-    if before is None:
-        return 0
+def _same_as_before(expiries: Sequence[Expiry], day: date) -> int:
+    """Return the place of the expiry looked at before, or nearest to it; at first, to 30 days."""
+    before = st.session_state.get("expiry_seen", (expiries[0][0], day + timedelta(days=30)))
     return min(
         range(len(expiries)),
         key=lambda n: (abs((expiries[n][1] - before[1]).days), expiries[n][0] != before[0]),

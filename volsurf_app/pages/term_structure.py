@@ -34,7 +34,7 @@ def draw(choice: Choice) -> None:
     laws = _history(choice, evolution.power_laws, READS[2])
     law = laws.row(-1, named=True)
     told = f"power laws through {law['num_expirations'] or 0} expiries, {law['status'] or 'none'}"
-    heading("Term structure", choice, told)
+    heading("Term structure", subtitle(choice), told)
     _numbers(law)
     left, right = st.columns(2, gap="medium")
     with left:
@@ -83,10 +83,13 @@ def _numbers(law: dict[str, float | None]) -> None:
                 percent(law["atm_term_a"]),
                 "Power law a × T^b through ATM vols.",
             ),
-            "its exponent": (number(law["atm_term_b"], 3), "Negative: the term structure falls."),
-            "its error": (number(law["atm_term_rmse"], 2, " pts"), error),
+            "Exponent of ATM vol": (
+                number(law["atm_term_b"], 3),
+                "Negative: the term structure falls.",
+            ),
+            "Error of ATM law": (number(law["atm_term_rmse"], 2, " pts"), error),
             "Skew at 1 year": (percent(law["skew_term_a"]), "25-delta put minus call vol."),
-            "skew's exponent": (number(law["skew_term_b"], 3), "-0.5 is the usual rule of thumb."),
+            "Exponent of skew": (number(law["skew_term_b"], 3), "-0.5 is the usual rule of thumb."),
         }
     )
 
@@ -128,13 +131,12 @@ def _tenors(choice: Choice, points: pl.DataFrame, column: str, title: str, unit:
 
 
 def _parameters(choice: Choice) -> None:
-    tenor = st.session_state.get("parameter_tenor", 30)
+    tenor = st.segmented_control(
+        "Smile nearest to", [30, 60, 90, 180], default=30, key="parameter_tenor", required=True,
+        format_func=lambda days: f"{days} days", label_visibility="collapsed",
+    )  # fmt: skip
     history = _history(choice, evolution.parameters_near, READS[0], choice.model, tenor)
     title = f"Parameters of the smile nearest to {tenor} days"
     figure = terms.parameter_figure(history, title, subtitle(choice))
     alt = "Raw SVI parameters of one smile per session."
     picture(figure, history, f"{choice.name}_parameters", alt)
-    st.segmented_control(
-        "Smile nearest to", [30, 60, 90, 180], default=30, key="parameter_tenor", required=True,
-        format_func=lambda days: f"{days} days",
-    )  # fmt: skip

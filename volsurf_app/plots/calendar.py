@@ -11,11 +11,13 @@ import polars as pl
 from volsurf_app.plots import style
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri")
-_COLOURS = [[0.0, "#e9a39b"], [0.5, "#e9a39b"], [0.5, "#7fb8a2"], [1.0, "#7fb8a2"]]
+_NEVER, _MISSING, _STORED = 0, 1, 2
+_SHADES = ("#e4e8ed", "#e39a90", "#7fb8a2")
+_COLOURS = [[(n + end) / 3, shade] for n, shade in enumerate(_SHADES) for end in (0, 1)]
 
 
 def tables_figure(covered: pl.DataFrame, subtitle: str) -> go.Figure:
-    """Draw tables over sessions: green where there are rows, red where there are none."""
+    """Draw tables over sessions: green is stored, red missing, grey a table without any row."""
     grid = covered.pivot("quote_date", index="table", values="is_present", maintain_order=True)
     days = grid.columns[1:]
     figure = style.new_figure(
@@ -23,8 +25,13 @@ def tables_figure(covered: pl.DataFrame, subtitle: str) -> go.Figure:
         x={"type": "category", "nticks": 8, "showgrid": False},
         y={"autorange": "reversed", "showgrid": False},
     )  # fmt: skip
-    stored = [[int(is_there) for is_there in row] for row in grid.select(days).iter_rows()]
-    figure.add_trace(_cells(days, grid["table"].to_list(), stored, stored))
+    stored = [
+        [(_STORED if is_there else _MISSING) if any(row) else _NEVER for is_there in row]
+        for row in grid.select(days).iter_rows()
+    ]
+    told = [[("no row at all", "missing", "stored")[state] for state in row] for row in stored]
+    figure.add_trace(_cells(days, grid["table"].to_list(), stored, told))
+    figure.update_traces(hovertemplate="%{y}<br>%{x}: %{customdata}<extra></extra>")
     return figure
 
 
@@ -43,11 +50,18 @@ def calendar_figure(covered: pl.DataFrame, table: str, subtitle: str) -> go.Figu
     stored, told = [], []
     for weekday in range(len(_WEEKDAYS)):
         row = [week + timedelta(days=weekday) for week in weeks]
-        stored.append([None if day not in there else int(there[day]) for day in row])
+        stored.append([_state(there.get(day), is_used=any(there.values())) for day in row])
         told.append([f"{day}: {_word(there.get(day))}" for day in row])
     figure.add_trace(_cells(weeks, list(_WEEKDAYS), stored, told))
     figure.update_traces(hovertemplate="%{customdata}<extra></extra>")
+    figure.update_xaxes(title_text="week")
     return figure
+
+
+def _state(is_there: bool | None, *, is_used: bool) -> int | None:
+    if is_there is None:
+        return None
+    return _STORED if is_there else _MISSING if is_used else _NEVER
 
 
 def _word(is_there: bool | None) -> str:
@@ -60,11 +74,10 @@ def _cells(x: object, y: list[str], stored: object, told: object) -> go.Heatmap:
         y=y,
         z=stored,
         zmin=0,
-        zmax=1,
+        zmax=2,
         colorscale=_COLOURS,
         showscale=False,
         xgap=1,
         ygap=2,
         customdata=told,
-        hovertemplate="%{y}<br>%{x}: %{z}<extra></extra>",
     )

@@ -17,6 +17,12 @@ PARTS = {
     "move_skew": ("skew", style.WARNING),
     "move_curvature": ("curvature", style.PREMIUM),
 }
+_TENORS = {
+    "type": "category",
+    "title": "tenor, days",
+    "showgrid": False,
+    "autorange": "reversed",
+}
 
 
 def change_figure(change: pl.DataFrame, subtitle: str) -> go.Figure:
@@ -26,14 +32,14 @@ def change_figure(change: pl.DataFrame, subtitle: str) -> go.Figure:
     )
     columns = grid.columns[1:]
     figure = style.new_figure(
-        "Change of implied volatility", subtitle, height=430,
-        x={"type": "category", "title": "log-moneyness", "showgrid": False},
-        y={"type": "category", "title": "tenor, days", "showgrid": False},
+        "Change of implied volatility, vol points", subtitle, height=430,
+        x={"type": "category", "title": "log-moneyness", "showgrid": False, "tickangle": 0},
+        y=_TENORS,
     )  # fmt: skip
     most = max((abs(x) for x in change["change_vol_points"].drop_nulls()), default=1.0)
     figure.add_trace(
         go.Heatmap(
-            x=[f"{float(k):+.3g}" for k in columns],
+            x=[_short(float(k)) for k in columns],
             y=[str(days) for days in grid["tenor_days"]],
             z=grid.select(columns).rows(),
             zmin=-most,
@@ -44,23 +50,22 @@ def change_figure(change: pl.DataFrame, subtitle: str) -> go.Figure:
             texttemplate="%{z:.2f}",
             textfont={"size": 11},
             hoverongaps=False,
-            colorbar={
-                "title": {"text": "vol points", "font": {"size": 12, "color": style.QUIET}},
-                "thickness": 10,
-                "outlinewidth": 0,
-                "tickfont": {"size": 11, "color": style.QUIET},
-            },
+            showscale=False,
             hovertemplate="%{y} days, k %{x}<br>%{z:.3f} vol points<extra></extra>",
         )
     )
     return figure
 
 
+def _short(k: float) -> str:
+    return "0" if k == 0.0 else f"{k:+.3g}".replace("0.", ".")
+
+
 def attribution_figure(parts: pl.DataFrame, subtitle: str) -> go.Figure:
     """Draw the move of the strike one sd below the forward as its five parts, by tenor."""
     axes: dict[str, Any] = {
         "x": {"title": "vol points", "zeroline": True, "zerolinecolor": style.QUIET},
-        "y": {"type": "category", "title": "tenor, days", "showgrid": False},
+        "y": _TENORS,
     }
     figure = style.new_figure("The move, taken apart", subtitle, height=430, **axes)
     tenors = [str(days) for days in parts["tenor_days"]]

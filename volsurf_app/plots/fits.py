@@ -15,7 +15,10 @@ _RANGE = 0.005  # share of the residuals beyond either end of the colours
 
 def error_figure(history: pl.DataFrame, subtitle: str) -> go.Figure:
     """Draw median, held-out and worst error of a session's smiles over sessions."""
-    axes: dict[str, Any] = {"x": {}, "y": {"title": "RMSE, vol points", "rangemode": "tozero"}}
+    axes: dict[str, Any] = {
+        "x": style.SESSIONS,
+        "y": {"title": "RMSE, vol points", "rangemode": "tozero"},
+    }
     figure = style.new_figure("Fit error", subtitle, **axes)
     days = history["quote_date"].to_list()
     for column, name, colour, dash in (
@@ -32,7 +35,7 @@ def error_figure(history: pl.DataFrame, subtitle: str) -> go.Figure:
 
 def outcome_figure(history: pl.DataFrame, subtitle: str) -> go.Figure:
     """Draw how many smiles were fitted, carried, skipped, failed, and how many violate."""
-    axes: dict[str, Any] = {"x": {}, "y": {"title": "smiles"}}
+    axes: dict[str, Any] = {"x": style.SESSIONS, "y": {"title": "smiles"}}
     figure = style.new_figure("Outcome of the fits", subtitle, **axes)
     days = history["quote_date"].to_list()
     colours = {
@@ -45,11 +48,9 @@ def outcome_figure(history: pl.DataFrame, subtitle: str) -> go.Figure:
         look = {"color": colour, "line": {"width": 0}}
         counts = history[outcome].to_list()
         figure.add_trace(go.Bar(name=outcome, x=days, y=counts, marker=look))
-    violating = style.line(
-        "with arbitrage", days, history["violating"].to_list(), style.BAD, "d",
-        mode="lines", line={"width": 1.6},
-    )  # fmt: skip
-    figure.add_trace(violating)
+    if history["violating"].sum():
+        counts = history["violating"].to_list()
+        figure.add_trace(style.line("with arbitrage", days, counts, style.INK, "d"))
     figure.update_layout(barmode="stack", hovermode="x unified", bargap=0.1)
     return figure
 

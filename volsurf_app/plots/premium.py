@@ -50,6 +50,7 @@ def series_figure(rows: pl.DataFrame, names: Compared, subtitle: str) -> go.Figu
     figure.update_yaxes(title_text="volatility, annual", tickformat=".0%", row=1, col=1)
     figure.update_yaxes(title_text="premium, vol", tickformat=".1%", row=2, col=1)
     figure.update_yaxes(zeroline=True, zerolinecolor=style.EXTRAPOLATED, row=2, col=1)
+    figure.update_xaxes(title_text=style.SESSIONS["title"], row=2, col=1)
     figure.update_layout(hovermode="x")
     return figure
 

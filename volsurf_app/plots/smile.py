@@ -57,6 +57,7 @@ def _bars(quotes: pl.DataFrame, name: str, colour: str, *, is_used: bool) -> go.
         y=quotes["iv_mid"].to_list(),
         customdata=told.rows(),
         mode="markers",
+        legendrank=1000 if is_used else 1002,
         marker={"color": colour, "size": 5 if is_used else 4},
         opacity=1.0 if is_used else 0.28,
         error_y=bars | {"color": colour, "thickness": 1, "width": 0} if is_used else None,
@@ -75,6 +76,7 @@ def _curve(curve: pl.DataFrame) -> Iterable[go.Scatter]:
     strikes = band["strike"].to_list()
     yield go.Scatter(
         name="± 1 standard error",
+        legendrank=1001,
         x=strikes + strikes[::-1],
         y=band["high"].to_list() + band["low"].to_list()[::-1],
         fill="toself",
@@ -93,6 +95,7 @@ def _line(name: str, part: pl.DataFrame, colour: str, dash: str, **own: Any) -> 
     return go.Scatter(
         name=name,
         legendgroup=name,
+        legendrank=998 if name == "fitted" else 999,
         x=part["strike"].to_list(),
         y=part["implied_vol"].to_list(),
         mode="lines",

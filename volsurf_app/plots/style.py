@@ -18,7 +18,7 @@ RISING = ["#f2f5f9", "#bfd3e8", "#7ba6d0", "#3f76b3", "#1f4a80", "#142c4f"]  # l
 DIVERGING = [[0.0, "#2f6db5"], [0.5, "#f7f7f5"], [1.0, "#c8553d"]]  # fell, same, rose
 
 FONT = '"Source Sans 3", "Source Sans Pro", "Source Sans", "Helvetica Neue", Arial, sans-serif'
-PERCENT, POINTS = ".1%", ".2f"
+SESSIONS = {"title": "session"}
 _HEIGHT = 380
 
 

@@ -65,8 +65,8 @@ def _scene(axis: str, sheet: SurfaceSheet) -> dict[str, object]:
         },
         "zaxis": look | {"title": {"text": "implied vol", "font": label}, "tickformat": ".0%"},
         "camera": {
-            "eye": {"x": 1.45, "y": 1.55, "z": 0.75},
-            "center": {"x": 0, "y": 0, "z": -0.12},
+            "eye": {"x": 1.75, "y": 1.9, "z": 0.95},
+            "center": {"x": 0.0, "y": 0.0, "z": -0.12},
         },
-        "aspectratio": {"x": 1.2, "y": 1.2, "z": 0.75},
+        "aspectratio": {"x": 1.0, "y": 1.0, "z": 0.7},
     }

@@ -83,9 +83,10 @@ def tenor_figure(
     series: pl.DataFrame, column: str, title: str, unit: str, subtitle: str
 ) -> go.Figure:
     """Draw a decimal column of constant maturities over sessions, a line per tenor."""
-    axes: dict[str, Any] = {"x": {}, "y": {"title": unit, "tickformat": ".1%"}}
+    axes: dict[str, Any] = {"x": style.SESSIONS, "y": {"title": unit, "tickformat": ".1%"}}
     figure = style.new_figure(title, subtitle, **axes)
-    tenors = series["tenor_days"].unique().sort()
+    is_there = pl.col(column).is_not_null().any().over("tenor_days")
+    tenors = series.filter(is_there)["tenor_days"].unique().sort()
     for tenor, colour in zip(tenors, style.SERIES, strict=False):
         own = series.filter(pl.col("tenor_days") == tenor)
         days, values = own["quote_date"].to_list(), own[column].to_list()
@@ -114,5 +115,6 @@ def strips(
         trace = style.line(name, days, history[name].to_list(), style.FIT, unit, showlegend=False)
         figure.add_trace(trace, row=n, col=1)
         figure.update_yaxes(title_text=columns[name].replace(", ", ",<br>"), nticks=4, row=n, col=1)
+    figure.update_xaxes(title_text=style.SESSIONS["title"], row=len(names), col=1)
     figure.update_layout(hovermode="x")
     return figure
