@@ -18,7 +18,7 @@ from volsurf_assets.session import Session
 from volsurf_assets.smile_points import Array
 from volsurf_assets.table_asset import table_asset
 from volsurf_resources.settings import Settings
-from volsurf_tables.models import SMILE_MODELS, table_of
+from volsurf_tables.models import SMILE_MODELS, model_type_of, table_of
 from volsurf_tables.quotes import IMPLIED_FORWARDS, OPTION_QUOTES
 
 if TYPE_CHECKING:
@@ -50,11 +50,6 @@ def asked_models(names: Sequence[str]) -> list[str]:
         if (own := table_of(model_type_of(name))) is not SMILE_MODELS:
             raise ValueError(f"SMILE_MODELS needs no {name}: it always stands in {own.name}")
     return found
-
-
-def model_type_of(name: str) -> str:
-    """Return what the tables call a registered model."""
-    return "SVI" if name == "raw_svi" else name.upper()
 
 
 def parameters_of(smile: "Smile") -> str:

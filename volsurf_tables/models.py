@@ -16,6 +16,7 @@ from volsurf_tables.columns import (
     word,
     yes_no,
 )
+from volsurf_tables.stochastic_vol import HESTON_SURFACES
 from volsurf_tables.surfaces import FITTED_SURFACES, MODEL_TYPE
 from volsurf_tables.table import Table
 
@@ -126,9 +127,19 @@ MODEL_SCORES = Table(
     ),
 )
 
-OWN_TABLES = {"SVI": FITTED_SURFACES, "SSVI": FITTED_SURFACES, "SABR": SABR_SMILES}
+OWN_TABLES = {
+    "SVI": FITTED_SURFACES,
+    "SSVI": FITTED_SURFACES,
+    "SABR": SABR_SMILES,
+    "HESTON": HESTON_SURFACES,
+}
+
+
+def model_type_of(name: str) -> str:
+    """Return what the tables call a registered model."""
+    return "SVI" if name == "raw_svi" else name.upper()
 
 
 def table_of(model_type: str) -> Table:
-    """Return the table that holds a model's smiles."""
+    """Return the table that holds a model's fits."""
     return OWN_TABLES.get(model_type, SMILE_MODELS)

@@ -74,6 +74,36 @@ def test_what_is_printed_stands_in_the_tables(volsurf, filled_home):
     assert f"{100 * premium['vrp_30d']:.2f}" in said
 
 
+@pytest.mark.parametrize("model", ["ssvi", "gvv", "SABR", "polynomial"])
+def test_each_model_is_fitted_and_printed_on_its_own(volsurf, filled_home, model):
+    model_type = {"gvv": "GAMMA_VANNA_VOLGA"}.get(model, model.upper())
+    fits = queries.smiles(Lake(filled_home / "lake"), "SPY", STORED[-1], model=model_type)
+    code, said, _ = volsurf("fit", "surfaces", "SPY", "--date", STORED[-1], "--model", model)
+    assert code == 0
+    assert f"{STORED[-1]}, {model_type}: " in said
+    fitted = fits.filter(pl.col("status") == "fitted")
+    assert fitted.height > 5
+    assert queries.fit_summary(fits) in said
+    for expiry, error in fitted.select("expiration_date", "rmse").iter_rows():
+        assert any(
+            str(expiry) in words and f"{error:.3f}" in words
+            for words in map(str.split, said.splitlines())
+        )
+
+
+def test_models_are_compared_and_heston_is_shown(volsurf, filled_home):
+    lake, day = Lake(filled_home / "lake"), STORED[-1]
+    code, said, _ = volsurf("analyze", "models", "SPY", "--date", day)
+    assert code == 0
+    for model, rank in lake.read("model_scores", [day]).select("model_type", "rank").iter_rows():
+        place = "-" if rank is None else str(rank)
+        assert any(words[:2] == [place, model] for words in map(str.split, said.splitlines()))
+    code, said, _ = volsurf("fit", "surfaces", "SPY", "--date", day, "--model", "heston")
+    assert code == 0
+    kappa = queries.heston(lake, "SPY", day)["kappa"][0]
+    assert f"{kappa:.4g}" in said
+
+
 def test_computing_again_changes_nothing(volsurf, filled_home):
     before = contents(filled_home)
     for words in (
@@ -140,6 +170,8 @@ def test_a_session_that_fails_is_named_with_its_reason(volsurf_elsewhere, tmp_pa
         (("ingest", "daily", "ZZZZ", "--date", STORED[0]), "no sessions of ZZZZ"),
         (("ingest", "daily", "S P Y"), "is no symbol"),
         (("fit", "surfaces", "ZZZZ", "--date", STORED[0]), "has no ZZZZ"),
+        (("fit", "surfaces", "--date", STORED[0], "--model", "cubic"), "no smile model 'cubic'"),
+        (("fit", "surfaces", "--date", STORED[0], "--model", "convex"), "SMILE_MODELS"),
         (("analyze", "vrp", "ZZZZ"), "has no ZZZZ"),
         (("analyse",), "No such command"),
         (("ui", "--port", "0"), "--port"),

@@ -12,7 +12,6 @@ from tests.assets.handmade import DAY, expiry, in_days, lake_of
 from tests.assets.pipeline import make, settings_of
 from volsurf_assets.smile_models import (
     asked_models,
-    model_type_of,
     parameters_of,
     smile_models,
     smile_of,
@@ -21,7 +20,7 @@ from volsurf_math.smiles import SMILES
 from volsurf_math.smiles.base import Fit, FitStatus
 from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings
-from volsurf_tables.models import SMILE_MODELS, table_of
+from volsurf_tables.models import SMILE_MODELS, model_type_of, table_of
 
 TABLES = ["implied_forwards", "option_quotes", "smile_models"]
 SCORED = [*TABLES, "fitted_surfaces", "sabr_smiles", "model_scores"]

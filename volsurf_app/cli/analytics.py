@@ -12,8 +12,10 @@ from volsurf_app.cli.arguments import (
     Day,
     End,
     Force,
+    Model,
     Start,
     Symbol,
+    model_of,
     range_of,
     session_of,
     symbol_of,
@@ -21,6 +23,8 @@ from volsurf_app.cli.arguments import (
 from volsurf_app.cli.console import Shown, console, hundredths, number, percent, points, show_frame
 from volsurf_app.cli.working import carry_out, finish
 from volsurf_resources.settings import Settings
+from volsurf_tables.models import table_of
+from volsurf_tables.stochastic_vol import HESTON_PARAMETERS, HESTON_SURFACES
 
 if TYPE_CHECKING:
     from volsurf_resources.lake import Lake
@@ -53,6 +57,32 @@ _TERMS: Shown = {
     "status": ("status", None),
     "reason": ("reason", None),
 }
+_HESTON: Shown = {
+    **{name: (name, number) for name in HESTON_PARAMETERS},
+    "feller_ratio": ("Feller", number),
+    "rmse": ("RMSE", points),
+    "holdout_rmse": ("left out", points),
+    "r_squared": ("R2", number),
+    "within_2_pct_share": ("within 2 %", percent),
+    "n_options": ("options", None),
+    "n_expiries": ("expiries", None),
+    "status": ("status", None),
+    "reason": ("reason", None),
+}
+_SCORES: Shown = {
+    "rank": ("rank", None),
+    "model_type": ("model", None),
+    "num_expirations": ("expiries", None),
+    "median_rmse": ("RMSE", points),
+    "median_holdout_rmse": ("left out", points),
+    "pooled_holdout_rmse": ("pooled", points),
+    "inside_spread_share": ("inside %", percent),
+    "atm_vol_change": ("ATM moved", points),
+    "skew_25delta_change": ("skew", points),
+    "butterfly_25delta_change": ("butterfly", points),
+    "status": ("status", None),
+    "reason": ("reason", None),
+}
 _PREMIUM: Shown = {
     "days": ("days", None),
     "implied": ("implied", percent),
@@ -74,23 +104,29 @@ _VENDOR: Shown = {
     "vol_distance": ("distance", points),
     "delta_distance": ("delta distance", number),
 }
-SURFACES = ("fitted_surfaces", "surface_points", "term_structure_params", "surface_changes")
+SURFACES = ("model_scores", "surface_points", "term_structure_params", "surface_changes")
 
 
 @fit.command()
-def surfaces(symbol: Symbol = None, date: Day = TODAY, force: Force = False) -> None:
+def surfaces(
+    symbol: Symbol = None, date: Day = TODAY, model: Model = "svi", force: Force = False
+) -> None:
     """Fit one smile per expiry of a session and show status, errors and violations."""
     from volsurf_app import queries
 
     settings = Settings()
     day = session_of(date)
+    model_type = model_of(model, settings)
     lake, asked = stored_symbol(symbol, settings)
-    summary = carry_out(
-        settings, asked, [day], tables=["fitted_surfaces"], ingest=False, force=force
-    )
-    fits = queries.smiles(lake, asked, day)
+    table = table_of(model_type)
+    summary = carry_out(settings, asked, [day], tables=[table.name], ingest=False, force=force)
+    title = f"{asked} {day}, {model_type}: vols in %, errors in vol points"
+    if table is HESTON_SURFACES:
+        fits = queries.heston(lake, asked, day)
+    else:
+        fits = queries.smiles(lake, asked, day, model=model_type)
     if not fits.is_empty():
-        show_frame(f"{asked} {day}: vols in %, errors in vol points", fits, _SMILES)
+        show_frame(title, fits, _HESTON if table is HESTON_SURFACES else _SMILES)
         console.print(queries.fit_summary(fits))
     finish(summary)
 
@@ -138,6 +174,20 @@ def vrp(symbol: Symbol = None, date: Day = TODAY, force: Force = False) -> None:
     if rows.is_empty() or rows["vrp_30d"][0] is None:
         console.print("the premium of 30 days could not be computed")
         raise typer.Exit(1)
+
+
+@analyze.command()
+def models(symbol: Symbol = None, date: Day = TODAY, force: Force = False) -> None:
+    """Compare all models of a session: fit, left-out strikes, stability against the one before."""
+    from volsurf_app import queries
+
+    settings = Settings()
+    day = session_of(date)
+    lake, asked = stored_symbol(symbol, settings)
+    summary = carry_out(settings, asked, [day], tables=["model_scores"], ingest=False, force=force)
+    scores = queries.model_scores(lake, asked, day)
+    show_frame(f"{asked} {day}: errors and changes in vol points", scores, _SCORES)
+    finish(summary)
 
 
 @analyze.command()

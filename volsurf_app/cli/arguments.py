@@ -16,6 +16,7 @@ from volsurf_resources.exchange_calendar import (
     sessions,
 )
 from volsurf_resources.settings import Settings
+from volsurf_tables.models import OWN_TABLES, SMILE_MODELS, model_type_of, table_of
 
 Symbol = Annotated[
     str | None,
@@ -36,6 +37,14 @@ History = Annotated[
     ),
 ]
 
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        help="svi, ssvi, sabr, heston, or one of SMILE_MODELS (gvv is gamma_vanna_volga).",
+    ),
+]
+
 TODAY = "today"
 FULL_WINDOWS = 330  # sessions: 252 for the longest window, and room for forecasts from it
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9.]{0,9}")
@@ -47,6 +56,27 @@ def symbol_of(text: str | None, settings: Settings) -> str:
     if not _SYMBOL.fullmatch(symbol):
         raise typer.BadParameter(f"{text!r} is no symbol", param_hint="SYMBOL")
     return symbol
+
+
+def model_of(text: str, settings: Settings) -> str:
+    """Return the model type asked for; one that is not fitted is refused."""
+    asked = text.strip().upper()
+    if asked in OWN_TABLES:
+        return asked
+    from volsurf_math.smiles import registered_name
+
+    try:
+        name = registered_name(text)
+        fitted = {registered_name(each) for each in settings.smile_models}
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--model") from None
+    if name not in fitted and table_of(model_type_of(name)) is SMILE_MODELS:
+        known = ",".join((*settings.smile_models, name))
+        raise typer.BadParameter(
+            f"{name} is fitted where SMILE_MODELS names it: SMILE_MODELS={known}",
+            param_hint="--model",
+        )
+    return model_type_of(name)
 
 
 def session_of(text: str, hint: str = "--date") -> date:

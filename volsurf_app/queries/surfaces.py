@@ -11,22 +11,26 @@ import polars as pl
 
 from volsurf_app.queries.variance import premium
 from volsurf_resources.lake import Lake
+from volsurf_tables.models import table_of
 from volsurf_tables.surfaces import IS_STANDARD, SMILE_MODELS
 
 SMILE_COLUMNS = (
     *("root", "expiration_date", "tte_years", "atm_vol", "skew_25delta", "rmse", "max_error"),
     *("inside_spread_share", "num_points", "violations", "status", "reason"),
 )
+VIOLATIONS = ("butterfly_arbitrage_violations", "calendar_arbitrage_violations")
 
 
 def smiles(lake: Lake, symbol: str, day: date, *, model: str = SMILE_MODELS[0]) -> pl.DataFrame:
     """Return a session's smiles of one model, a row per root and expiry, with errors and outcome.
 
-    `violations` counts butterfly and calendar arbitrage together.
+    `violations` counts butterfly and calendar arbitrage together, as far as they are stored.
     """
-    rows = lake.read("fitted_surfaces", [day], symbols=[symbol])
-    rows = rows.filter(pl.col("model_type") == model)
-    counts = ("butterfly_arbitrage_violations", "calendar_arbitrage_violations")
+    table = table_of(model)
+    rows = lake.read(table.name, [day], symbols=[symbol])
+    if "model_type" in table.schema:
+        rows = rows.filter(pl.col("model_type") == model)
+    counts = [name for name in VIOLATIONS if name in table.schema]
     rows = rows.with_columns(violations=pl.sum_horizontal(counts))
     return rows.sort("expiration_date", "root").select(SMILE_COLUMNS)
 
