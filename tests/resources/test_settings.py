@@ -68,13 +68,20 @@ OTHERS = {
     "smtp_port": ("2525", 2525),
     "smtp_user": ("lake", "lake"),
     "smtp_password": ("another-secret", SecretStr("another-secret")),
+    "serve_host": ("localhost", "localhost"),
+    "serve_port": ("8001", 8001),
+    "serve_token": ("one-more-secret", SecretStr("one-more-secret")),
+    "serve_rate_per_s": ("10", 10.0),
+    "serve_max_at_once": ("5", 5),
+    "serve_max_points": ("100", 100),
+    "serve_max_body_bytes": ("1000", 1000),
     "log_level": ("DEBUG", "DEBUG"),
     "log_file": ("/elsewhere/log.txt", Path("/elsewhere/log.txt")),
 }
 PLACES = ("volsurf_home", "volsurf_archive", "volsurf_archive_mapping", "duckdb", "log_", "alert")
 ASKED = ("volsurf_symbols", "crypto_symbols", "default_symbol", "ingestion_start_date",
          "max_fit_rmse_vol_points", "max_heston_rmse_vol_points")  # fmt: skip
-REACHED = ("smtp_", "theta_", "deribit_", "history_retention")
+REACHED = ("serve_", "smtp_", "theta_", "deribit_", "history_retention")
 
 
 @pytest.fixture(autouse=True)
