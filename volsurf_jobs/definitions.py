@@ -43,7 +43,15 @@ def lake_of(settings: Settings) -> Lake:
 
 
 def source_of(settings: Settings) -> MarketSource:
-    """Return the source that the settings name."""
+    """Return the source that the settings name; coins have one of their own."""
+    if settings.volsurf_market == "crypto":
+        from volsurf_resources.deribit import Deribit, RecordedDeribit
+
+        if (path := settings.recordings_path).is_file():
+            return RecordedDeribit(path)
+        return Deribit(
+            url=settings.deribit_url, recordings=path, timeout_s=settings.deribit_timeout_s
+        )
     if settings.volsurf_source == "theta":
         from volsurf_resources.theta import ThetaData
 

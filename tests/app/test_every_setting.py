@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -35,6 +36,7 @@ from volsurf_assets.judgements import View, fit_error, heston_error
 from volsurf_jobs.definitions import definitions_for, source_of
 from volsurf_jobs.definitions import lake_of as lake_in_force
 from volsurf_resources.alerting import Alerter
+from volsurf_resources.deribit import Deribit
 from volsurf_resources.exchange_calendar import last_sessions
 from volsurf_resources.logbook import keep_log
 from volsurf_resources.settings import Settings
@@ -155,6 +157,25 @@ def asked_slowly(settings: Settings, world: World) -> object:
     return len(world.terminal.calls)
 
 
+def asked_of_coins(settings: Settings, world: World) -> object:
+    """What reached the exchange when bars were asked for; its first answer is slow."""
+    path = urlsplit(settings.deribit_url).path + "/api/v2/public/get_tradingview_chart_data"
+    world.terminal.script(path, Answer(status=404, delay_s=0.3))
+    world.terminal.calls.clear()
+    source = source_of(settings)
+    assert isinstance(source, Deribit)
+    with suppress(SourceError), source:
+        source.underlying("BTC", SERVED, SERVED)
+    return [call.path for call in world.terminal.calls]
+
+
+def kept(settings: Settings, world: World) -> object:
+    """Where the source of coins keeps a snapshot."""
+    source = source_of(settings)
+    assert isinstance(source, Deribit)
+    return source.recordings.file_of("BTC", NOW)
+
+
 def computed(settings: Settings, world: World) -> object:
     only = ["implied_forwards", "option_quotes", "quote_issues", "fitted_surfaces"]
     lake = lake_in_force(settings)
@@ -240,6 +261,7 @@ def statuses(*requests: tuple[str, dict[str, Any]]) -> Callable[[Settings, World
 
 TERMINAL: dict[str, object] = {"volsurf_source": "theta", "theta_tier": "standard"}
 FILES: dict[str, object] = {"volsurf_source": "archive"}
+COINS: dict[str, object] = {"volsurf_market": "crypto", "deribit_url": "{terminal}"}
 MAIL: dict[str, object] = {"alert_email_to": "desk@example.org", "smtp_host": "127.0.0.1"}
 
 CASES: dict[str, Case] = {
@@ -264,6 +286,9 @@ CASES: dict[str, Case] = {
     "theta_timeout_s": Case(0.1, asked_slowly, TERMINAL),
     "theta_cache": Case(True, asked, TERMINAL),
     "theta_snapshot_time": Case("15:45:00", asked, TERMINAL),
+    "deribit_url": Case("{terminal}/gateway", asked_of_coins, COINS),
+    "deribit_timeout_s": Case(0.1, asked_of_coins, COINS),
+    "deribit_recordings": Case("{home}/other", kept, COINS),
     "max_spread_pct": Case(1.0, computed),
     "wide_spread_pct": Case(1.5, computed),
     "min_open_interest": Case(1000.0, computed),

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
 
-from volsurf_resources.deribit.days import OFFICIAL, label_of, official
+from volsurf_resources.deribit.days import label_of
 from volsurf_resources.deribit.snapshot import Snapshot
 from volsurf_resources.source import NoData
 
@@ -41,17 +41,12 @@ class Recordings:
         """Return the minutes of the snapshots of a symbol, of one day if given, in order."""
         return sorted(self._files(symbol, day))
 
-    def labels(self, symbol: str, day: date) -> Sequence[str]:
-        """Return the names of a day's snapshots, the official one called EOD, in order."""
-        return list(self._named(symbol, day))
-
-    def snapshot(self, symbol: str, day: date, label: str = OFFICIAL) -> Snapshot:
-        """Return one snapshot of a day under its name; NoData if there is none of that name."""
-        named = self._named(symbol, day)
-        if label not in named:
-            have = ", ".join(named) or "none"
-            raise NoData(f"{self._path} has no snapshot {label} of {symbol} on {day}, has {have}")
-        return replace(_load(named[label]), label=label)
+    def snapshot(self, symbol: str, at: datetime) -> Snapshot:
+        """Return the snapshot of a minute, called HHMM; NoData if there is none."""
+        file = self._files(symbol, at.date()).get(at)
+        if file is None:
+            raise NoData(f"{self._path} has no snapshot of {symbol} at {at:%Y-%m-%d %H:%M}")
+        return replace(_load(file), label=label_of(at))
 
     def between(self, symbol: str, start: date, end: date) -> Iterator[Snapshot]:
         """Yield the snapshots of some days, and the newest one, which may bring their bars."""
@@ -64,11 +59,6 @@ class Recordings:
         """Return the symbols of which there are snapshots."""
         kept = (p.name for p in self._path.glob("*/") if any(p.glob("*/*Z.json.gz")))
         return sorted({*kept, *(_identity(file)[0] for file in self._loose())})
-
-    def _named(self, symbol: str, day: date) -> dict[str, Path]:
-        files = self._files(symbol, day)
-        spoken = official(files, day)
-        return {OFFICIAL if at == spoken else label_of(at): files[at] for at in sorted(files)}
 
     def _files(self, symbol: str, day: date | None = None) -> dict[datetime, Path]:
         kept = (self._path / symbol).glob(f"{day or '*'}/{symbol}_*Z.json.gz")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import polars as pl
 
+from volsurf_resources.calendars import ROUND_THE_CLOCK
 from volsurf_resources.deribit import translation
-from volsurf_resources.deribit.days import OFFICIAL, DayRange, utc_day
+from volsurf_resources.deribit.days import DayRange, label_of, utc_day
 from volsurf_resources.deribit.names import market_of
 from volsurf_resources.deribit.questions import Candle
 from volsurf_resources.deribit.recordings import Recordings
@@ -39,20 +40,32 @@ class RecordedDeribit:
         """The files."""
         return self._recordings
 
-    def chain(self, symbol: str, session: date, *, snapshot: str = OFFICIAL) -> pl.DataFrame:
-        """Return one chain of a day: the official one, or the one of HHMM; NoData if none."""
-        return translation.chain(self._recordings.snapshot(symbol, session, snapshot))
+    def chain(self, symbol: str, session: date, *, snapshot: str | None = None) -> pl.DataFrame:
+        """Return the chains of a day's snapshots side by side, or of the one called HHMM.
 
-    def chains(self, symbol: str, session: date) -> pl.DataFrame:
-        """Return the chains of all snapshots of a day, the official one as EOD; NoData if none."""
-        labels = self.snapshots(symbol, session)
-        if not labels:
-            raise NoData(f"nobody recorded {symbol} on {session}")
-        return pl.concat([self.chain(symbol, session, snapshot=label) for label in labels])
+        NoData, naming those that there are, for a day or name without any.
+        """
+        instants = self._recordings.instants(symbol, session)
+        wanted = [at for at in instants if snapshot in (None, label_of(at))]
+        if not wanted:
+            have = ", ".join(map(label_of, instants)) or "nothing"
+            what = f"{symbol} on {session}" + (f", {snapshot}" if snapshot else "")
+            raise NoData(f"{what}: nobody recorded it; there is {have} of that day")
+        every = (self._recordings.snapshot(symbol, at) for at in wanted)
+        return pl.concat([translation.chain(own) for own in every])
 
     def snapshots(self, symbol: str, session: date) -> Sequence[str]:
-        """Return the names of a day's snapshots, in order; the official one is EOD."""
-        return self._recordings.labels(symbol, session)
+        """Return the names (HHMM) of a day's snapshots, in order."""
+        return [label_of(at) for at in self._recordings.instants(symbol, session)]
+
+    def official(self, symbol: str, session: date) -> str | None:
+        """Return the name of the snapshot that stands for a day; None if there is none."""
+        names = pl.LazyFrame(
+            {"symbol": symbol, "snapshot": list(self.snapshots(symbol, session))},
+            schema={"symbol": pl.String, "snapshot": pl.String},
+        )
+        chosen = ROUND_THE_CLOCK.official(names, ["symbol"]).collect()
+        return chosen["snapshot"][0] if chosen.height else None
 
     def underlying(self, symbol: str, start: date, end: date) -> pl.DataFrame:
         """Return daily bars of the days that the snapshots know."""

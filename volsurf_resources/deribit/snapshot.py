@@ -30,7 +30,7 @@ class Snapshot:
     """What the exchange said of one symbol at one time.
 
     `taken_at` is the exchange's time of the newest quote, `label` what the snapshot is called
-    (HHMM, or the official one EOD). `missing` names each part that could not be had, and why: with
+    (HHMM in UTC). `missing` names each part that could not be had, and why: with
     any, the snapshot is partial. `candles` and `levels` (the volatility index) are hourly bars of
     the past, where they were asked for.
     """

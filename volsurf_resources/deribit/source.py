@@ -6,7 +6,6 @@ are there if somebody recorded them (`collector`).
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import TracebackType
@@ -16,13 +15,13 @@ import polars as pl
 
 from volsurf_resources.deribit import questions, translation
 from volsurf_resources.deribit.client import DeribitClient
-from volsurf_resources.deribit.days import OFFICIAL, DayRange, utc_day
+from volsurf_resources.deribit.days import DayRange, utc_day
 from volsurf_resources.deribit.names import market_of
 from volsurf_resources.deribit.recordings import Recordings
 from volsurf_resources.deribit.replay import RecordedDeribit, days_of
 from volsurf_resources.deribit.snapshot import Snapshot
 from volsurf_resources.deribit.taking import take
-from volsurf_resources.source import NoData, TryLater
+from volsurf_resources.source import TryLater
 
 COINS_WITH_DVOL = ("BTC", "ETH")
 
@@ -87,34 +86,26 @@ class Deribit:
             progress=progress,
         )
 
-    def chain(self, symbol: str, session: date, *, snapshot: str = OFFICIAL) -> pl.DataFrame:
-        """Return one recorded chain of a day, or else today's, as it is now, and keep it.
+    def chain(self, symbol: str, session: date, *, snapshot: str | None = None) -> pl.DataFrame:
+        """Return a day's recorded chains side by side, or the one called HHMM.
 
-        NoData for a past day that nobody recorded, TryLater for one that has not come.
+        Of today, if nothing is recorded yet, the chain as it is now, which is kept. NoData for a
+        past day that nobody recorded, TryLater for one that has not come.
         """
-        if snapshot in self._recorded.snapshots(symbol, session):
-            return self._recorded.chain(symbol, session, snapshot=snapshot)
         today = self._client.now().astimezone(UTC).date()
         if session > today:
             raise TryLater(f"{symbol} on {session}: that day has not come")
-        if session < today or snapshot != OFFICIAL:
-            raise NoData(
-                f"{symbol} on {session}, {snapshot}: the exchange tells only the present, and "
-                "nobody recorded that: collect snapshots, or set DERIBIT_RECORDINGS"
-            )
-        taken = self.take(symbol)
-        if taken.taken_at.date() != session:
-            raise TryLater(f"{symbol} on {session}: the exchange's clock says {taken.taken_at}")
-        self.recordings.keep(taken, taken.taken_at)
-        return translation.chain(replace(taken, label=OFFICIAL))
-
-    def chains(self, symbol: str, session: date) -> pl.DataFrame:
-        """Return the chains of all recorded snapshots of a day; NoData if there are none."""
-        return self._recorded.chains(symbol, session)
+        if session == today and snapshot is None and not self.snapshots(symbol, session):
+            self._record(symbol, session)
+        return self._recorded.chain(symbol, session, snapshot=snapshot)
 
     def snapshots(self, symbol: str, session: date) -> Sequence[str]:
-        """Return the names of a day's recorded snapshots, in order; the official one is EOD."""
+        """Return the names (HHMM) of a day's recorded snapshots, in order."""
         return self._recorded.snapshots(symbol, session)
+
+    def official(self, symbol: str, session: date) -> str | None:
+        """Return the name of the recorded snapshot that stands for a day; None if there is none."""
+        return self._recorded.official(symbol, session)
 
     def underlying(self, symbol: str, start: date, end: date) -> pl.DataFrame:
         """Return daily bars, made of hourly ones of the perpetual future, of finished days."""
@@ -175,6 +166,12 @@ class Deribit:
     ) -> None:
         """Close it."""
         self.close()
+
+    def _record(self, symbol: str, session: date) -> None:
+        taken = self.take(symbol)
+        if taken.taken_at.date() != session:
+            raise TryLater(f"{symbol} on {session}: the exchange's clock says {taken.taken_at}")
+        self.recordings.keep(taken, taken.taken_at)
 
     def _finished(self, start: date, end: date) -> Sequence[date]:
         now = self._client.now()

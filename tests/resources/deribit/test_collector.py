@@ -138,15 +138,15 @@ def test_an_hour_of_faults_and_a_restart_has_no_gap_and_no_duplicate(tmp_path):
     assert {o.slot for o in failed} == {at(13, 45)}
     # Without an index price from 14:00 on, snapshots are there, and marked.
     assert {o.slot for o in outcomes if o.missing} == {at(14, 0)}
-    last = recorded.recordings.snapshot("BTC", START.date(), "1400")
+    last = recorded.recordings.snapshot("BTC", at(14, 0))
     assert last.is_partial
     assert last.missing[0].startswith("index price: NotAllowed")
     # Each snapshot's time lies in its slot.
     for symbol in BOTH:
-        for label in recorded.snapshots(symbol, START.date()):
-            own = recorded.recordings.snapshot(symbol, START.date(), label)
-            assert slot_of(own.taken_at, QUARTER) in slots
-    chains = recorded.chains("BTC", START.date())
+        for slot in slots:
+            own = recorded.recordings.snapshot(symbol, slot)
+            assert slot_of(own.taken_at, QUARTER) == slot
+    chains = recorded.chain("BTC", START.date())
     assert chains.n_unique(["snapshot", "contract_id"]) == chains.height == 5 * 30
     assert not list(tmp_path.rglob(".*"))
 

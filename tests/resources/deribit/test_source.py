@@ -103,7 +103,7 @@ def test_a_chain_takes_three_requests(source, exchange, symbol, unit):
     assert rows.schema == schema_of(RAW_OPTIONS_CHAINS)
     assert sorted(rows["contract_id"]) == sorted(names(symbol, TODAY))
     assert rows["price_unit"].unique().to_list() == [unit]
-    assert rows["snapshot"].unique().to_list() == ["EOD"]
+    assert rows["snapshot"].unique().to_list() == ["1300"]
     assert rows["quote_time"].unique().to_list() == [START]
     assert rows["index_price"].unique().to_list() == [SPOT[symbol]]
     assert rows["settlement"].unique().to_list() == ["0800UTC"]
@@ -111,7 +111,7 @@ def test_a_chain_takes_three_requests(source, exchange, symbol, unit):
     assert apart["underlying_price"].to_list() == [1, 1, 1]
     for name, mark in rows.select("contract_id", "mark").iter_rows():
         own = exchange.summary(name)
-        assert mark == pytest.approx(own["mark_price"], rel=1e-5)
+        assert mark == pytest.approx(own["mark_price"], rel=1e-5, abs=1e-9)
     assert rows["vendor_iv"].is_between(0.4, 1.5).all()
     assert rows["vendor_delta"].null_count() == rows.height
 
@@ -184,37 +184,40 @@ def test_snapshots_of_a_day_stand_side_by_side(source, clock, tmp_path):
     for _ in range(4):
         taken = source.take("BTC")
         assert source.recordings.keep(taken, taken.taken_at) is not None
-        clock.sleep(1800)
+        clock.sleep(1795)
     recorded = RecordedDeribit(tmp_path)
-    labels = ["0630", "0700", "EOD", "0800"]
-    assert recorded.snapshots("BTC", TODAY) == labels
-    side_by_side = recorded.chains("BTC", TODAY)
+    labels = ["0630", "0659", "0729", "0759"]
+    assert recorded.snapshots("BTC", TODAY) == source.snapshots("BTC", TODAY) == labels
+    assert recorded.official("BTC", TODAY) == source.official("BTC", TODAY) == "0759"
+    assert recorded.official("ETH", TODAY) is None
+    side_by_side = recorded.chain("BTC", TODAY)
     assert side_by_side["snapshot"].unique(maintain_order=True).to_list() == labels
     assert side_by_side.n_unique(RAW_OPTIONS_CHAINS.key) == side_by_side.height
     times = side_by_side.group_by("snapshot").agg(pl.col("quote_time").unique())
     assert times["quote_time"].list.len().to_list() == [1] * 4
     assert_frame_equal(
-        recorded.chain("BTC", TODAY, snapshot="0800"), side_by_side.filter(snapshot="0800")
+        recorded.chain("BTC", TODAY, snapshot="0659"), side_by_side.filter(snapshot="0659")
     )
-    with pytest.raises(NoData, match="no snapshot 0815 of BTC on 2026-02-20, has 0630, 0700, EOD"):
+    with pytest.raises(NoData, match="2026-02-20, 0815: nobody recorded it; there is 0630, 0659"):
         recorded.chain("BTC", TODAY, snapshot="0815")
 
 
-def test_a_day_seen_only_after_eight_has_its_first_snapshot(source, clock, tmp_path):
+def test_a_day_seen_only_after_eight_has_its_first_snapshot(source, clock):
     for _ in range(2):
         taken = source.take("ETH")
         source.recordings.keep(taken, taken.taken_at)
         clock.sleep(600)
-    assert source.snapshots("ETH", TODAY) == ["EOD", "1310"]
+    assert source.snapshots("ETH", TODAY) == ["1300", "1310"]
+    assert source.official("ETH", TODAY) == "1300"
 
 
 def test_only_the_present_can_be_asked_for(source):
-    with pytest.raises(NoData, match="tells only the present, and nobody recorded that"):
+    with pytest.raises(NoData, match="nobody recorded it; there is nothing of that day"):
         source.chain("BTC", TODAY - timedelta(days=1))
     with pytest.raises(TryLater, match="that day has not come"):
         source.chain("BTC", TODAY + timedelta(days=1))
     with pytest.raises(NoData, match="nobody recorded"):
-        source.chains("BTC", TODAY)
+        source.chain("BTC", TODAY, snapshot="0700")
     with pytest.raises(NoData, match="SOL has no options"):
         source.take("SOL")
     assert source.sessions("BTC", TODAY - timedelta(days=3), TODAY) == [TODAY]
@@ -436,5 +439,5 @@ def test_the_other_programs_file_is_read(source, tmp_path: Path):
     theirs = RecordedDeribit(path)
     assert theirs.sessions("BTC", TODAY, TODAY) == [TODAY]
     assert_frame_equal(
-        theirs.chain("BTC", TODAY), chain(replace(snapshot, label="EOD")), check_row_order=True
+        theirs.chain("BTC", TODAY), chain(replace(snapshot, label="1300")), check_row_order=True
     )
