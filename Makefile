@@ -1,12 +1,13 @@
 # make demo   simulated market through every table, and what came of it
 # make ui     Dagster's pages on 127.0.0.1:3000, with that history
 # make test   the tests
+# make docs   the site of the documents, in site/
 # PYTHON=python3.12 make demo   with another interpreter, 3.11 or later
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo ui test clean
+.PHONY: demo ui test clean docs
 
 demo: .venv/installed
 	$(BIN)/volsurf demo
@@ -16,6 +17,9 @@ ui: .venv/installed
 
 test: .venv/installed-for-tests
 	$(BIN)/python -m pytest
+
+docs: .venv/installed-for-tests
+	$(BIN)/python -m mkdocs build --strict
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed")'

@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -10,7 +12,7 @@ import typer
 from dotenv import dotenv_values
 
 from volsurf_app.cli import app
-from volsurf_app.documents import data_dictionary, env_example
+from volsurf_app.documents import command_line, data_dictionary, env_example
 from volsurf_resources.settings import Settings
 from volsurf_tables.catalogue import TABLES
 
@@ -74,11 +76,32 @@ def test_every_command_of_the_readme_exists(words):
     assert set(given) <= options
 
 
-def test_every_command_stands_in_the_readme():
-    shown = {tuple(w for w in words if not w.startswith("-")) for words in written_commands()}
+def test_the_command_reference_is_up_to_date():
+    assert (ROOT / "docs/command_line.md").read_text() == command_line()
+
+
+def test_every_command_stands_in_the_reference():
+    said = command_line()
     for path, command in commands(typer.main.get_command(app)).items():
         if path and not hasattr(command, "commands"):
-            assert any(said[1 : len(path) + 1] == path for said in shown), path
+            assert f"## volsurf {' '.join(path)}\n" in said, path
+            assert command.help, path
+
+
+def test_every_decision_is_listed():
+    listed = (ROOT / "docs/decisions/index.md").read_text()
+    notes = sorted((ROOT / "docs/decisions").glob("0*.md"))[1:]
+    for note in notes:
+        title = note.read_text().splitlines()[0].removeprefix("# ")
+        assert f"* [{title}]({note.name})" in listed
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_broken_link(tmp_path):
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    assert (tmp_path / "command_line/index.html").exists()
 
 
 def test_every_make_target_of_the_readme_exists():

@@ -1,13 +1,14 @@
-"""Documents written from the code: `docs/data_dictionary.md` and `.env.example`.
+"""Documents written from the code: the data dictionary, the command line, `.env.example`.
 
-Belongs here: turning declarations (tables, settings) into text. `python -m volsurf_app.documents`
-writes both into the current folder; a test fails when they are out of date.
+Belongs here: turning declarations (tables, commands, settings) into text, written into the current
+folder by `python -m volsurf_app.documents`; a test fails when they are out of date.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import wrap
-from typing import Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from volsurf_resources.settings import Settings
 from volsurf_tables.catalogue import TABLES
@@ -53,6 +54,44 @@ def _limits(column: Column) -> str:
     return "" if column.high is None else f" At most {column.high:g}."
 
 
+def command_line() -> str:
+    """Return the reference of the command line in Markdown: every command with its options."""
+    import typer
+
+    from volsurf_app.cli import app
+
+    lines = [
+        "# Command line",
+        "",
+        "Written from `volsurf_app.cli` by `python -m volsurf_app.documents`; do not edit.",
+        "",
+        "Exit code 0: done; 1: something failed, and the output says what and why; 2: bad arguments.",
+    ]
+    return "\n".join([*lines, *_commands(typer.main.get_command(app), "volsurf")]) + "\n"
+
+
+def _commands(command: Any, name: str) -> Iterator[str]:
+    inner = getattr(command, "commands", None)
+    if inner:
+        for word, each in inner.items():
+            yield from _commands(each, f"{name} {word}")
+        return
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    words = " ".join(f"[{p.metavar or p.name.upper()}]" for p in arguments)
+    yield from ("", f"## {name}", "", f"`{name} {words}`".replace(" `", "`"), "")
+    yield " ".join((command.help or "").split())
+    if command.params:
+        yield from ("", "| argument | meaning | default |", "|---|---|---|")
+    for each in command.params:
+        flags = (
+            ", ".join(f"`{flag}`" for flag in each.opts) if each not in arguments else f"`{words}`"
+        )
+        meaning = " ".join((getattr(each, "help", "") or "").split())
+        meaning = re.sub(r"([|\[])", r"\\\1", meaning)
+        default = "" if each.default is None or each.required else f"`{_written(each.default)}`"
+        yield f"| {flags} | {meaning} | {default} |"
+
+
 def env_example() -> str:
     """Return a `.env` that lists every setting with its meaning and default."""
     lines = [
@@ -78,8 +117,9 @@ def _written(default: object) -> str:
 
 
 def main() -> None:
-    """Write both documents into the current folder."""
+    """Write the documents into the current folder."""
     Path("docs").mkdir(exist_ok=True)
+    Path("docs/command_line.md").write_text(command_line())
     Path("docs/data_dictionary.md").write_text(data_dictionary())
     Path(".env.example").write_text(env_example())
 
