@@ -65,7 +65,7 @@ def command_line() -> str:
         "",
         "Written from `volsurf_app.cli` by `python -m volsurf_app.documents`; do not edit.",
         "",
-        "Exit code 0: done; 1: something failed, and the output says what and why; 2: bad arguments.",
+        "Exit code 0: done; 1: something failed, the output says what and why; 2: bad arguments.",
     ]
     return "\n".join([*lines, *_commands(typer.main.get_command(app), "volsurf")]) + "\n"
 
