@@ -6,12 +6,13 @@ formulas, or the greeks of quotes at their own vols (`option_quotes`).
 
 import math
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from volsurf_app.kept_rows import kept_rows
+from volsurf_app.kept_rows import KeptRows, kept_rows
 from volsurf_app.questions import BadQuestion, Day, Tenor, as_instant, when, where
 from volsurf_app.stored_surface import Row
 from volsurf_app.surface import open_surface, point_of
@@ -90,15 +91,15 @@ def _forwards(lake: "Lake", point: SurfacePoint, known_at: datetime | str | None
     ).get(point.quote_date)
     if kept is None:
         return []
-    found = [
-        row
-        for used in point.slices
-        for row in kept.rows.filter(root=used.root, expiration_date=used.expiration_date).iter_rows(
-            named=True
-        )
-        if row["forward"] is not None
-    ]
-    return found if len(found) == len(point.slices) else []
+    rows = _by_expiry(kept)
+    found = [rows.get((used.root, used.expiration_date)) for used in point.slices]
+    return [row for row in found if row is not None] if None not in found else []
+
+
+@lru_cache(maxsize=1024)
+def _by_expiry(kept: KeptRows) -> dict[tuple[str, date], Row]:
+    known = kept.rows.drop_nulls("forward")
+    return {(row["root"], row["expiration_date"]): row for row in known.iter_rows(named=True)}
 
 
 def _listed(forwards: list[Row]) -> Row | None:

@@ -4,6 +4,7 @@ Belongs here: reading a partition once per version, whoever replaces it meanwhil
 is made of the rows.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,7 +15,9 @@ from volsurf_resources.lake import Lake
 from volsurf_resources.provenance import Footer
 
 _MOST_KEPT = 4096  # partitions, of some 10 kB each
+_SETTLED_NS = 2_000_000_000
 _kept: dict[tuple[object, ...], "KeptRows"] = {}
+_last_days: dict[tuple[str, str, str], tuple[int, date | None]] = {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +58,26 @@ def kept_rows(
                 kept = KeptRows(own.get((day,), rows.clear()), footers[day])
                 found[day] = _kept[keys[day]] = kept
         return {day: found[day] for day in keys}
+
+
+def last_day(lake: Lake, table: str, symbol: str) -> date | None:
+    """Return the last day that holds the symbol; None if there is none.
+
+    A folder that has not changed for a while is not listed again.
+    """
+    try:
+        changed = (lake.root / table).stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+    key = (str(lake.root), table, symbol)
+    if (known := _last_days.get(key)) is not None and known[0] == changed:
+        return known[1]
+    found = next(
+        (d for d in reversed(lake.days(table)) if lake.content_hash(table, d, symbol)), None
+    )
+    if time.time_ns() - changed > _SETTLED_NS:  # a later change would have another time
+        _last_days[key] = (changed, found)
+    return found
 
 
 def _footers(

@@ -15,7 +15,7 @@ import polars as pl
 
 from volsurf_app.kept_rows import KeptRows, kept_rows
 from volsurf_app.questions import NotStored, When, Where
-from volsurf_math.surfaces.interpolation import PointStatus, Surface
+from volsurf_math.surfaces.interpolation import PointStatus, Surface, SurfacePoints
 from volsurf_resources.lake import Lake
 from volsurf_resources.provenance import Footer
 from volsurf_tables.surface_slices import HAS_SMILE, best_first, surface_slices
@@ -24,6 +24,7 @@ from volsurf_tables.surfaces import SMILE_MODELS
 TABLE = "fitted_surfaces"
 SVI = ("svi_a", "svi_b", "svi_rho", "svi_m", "svi_sigma")
 _SLICE = ("root", "expiration_date")
+_WORDS = {int(status): status.name.lower() for status in PointStatus}
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Row = dict[str, Any]
@@ -105,13 +106,21 @@ class StoredSurface:
         if when.expiry is not None:
             row = self.expiry(when.expiry, when.root)
             if row["status"] in ("fitted", "carried"):
-                return _read(surface_of([row]), [row], row["tte_years"], where)
+                return _read(surface_of([row]), [row], [row["tte_years"]], where)[0]
             why = f"no smile at {when.expiry}: {row['reason'] or row['status']}"
             return _nothing(row["tte_years"], where, "no_smile", why, (row,))
         assert when.tte is not None  # a When has one of the two
         if self.surface is None:
             return _nothing(when.tte, where, "no_smile", "no smile was fitted", ())
-        return _read(self.surface, self.slices, when.tte, where)
+        return _read(self.surface, self.slices, [when.tte], where)[0]
+
+    def read_all(self, times: Sequence[When], where: Where) -> list[Reading]:
+        """Read the surface at many times; those between expiries in one go."""
+        ttes = [time.tte for time in times if time.tte is not None]
+        if self.surface is None or not ttes:
+            return [self.read(time, where) for time in times]
+        between = iter(_read(self.surface, self.slices, ttes, where))
+        return [next(between) if t.expiry is None else self.read(t, where) for t in times]
 
 
 def surface_of(slices: Sequence[Row]) -> Surface:
@@ -130,34 +139,44 @@ def surface_of(slices: Sequence[Row]) -> Surface:
     )
 
 
-def _read(surface: Surface, rows: Sequence[Row], tte: float, where: Where) -> Reading:
-    x = np.array(where.values)
-    at = {"k" if where.axis == "log_moneyness" else where.axis: x}
-    points = surface.implied_vol(np.full(x.size, tte), **at)
-    far = int(np.searchsorted(surface.tte, tte))
-    is_inside = surface.tte[0] <= tte <= surface.tte[-1]
-    used = tuple(rows[far if surface.tte[far] == tte else far - 1 : far + 1]) if is_inside else ()
-    forward = float(points.forward[0]) if is_inside else None
-    k, strike = points.k, np.full(x.size, np.nan)
-    if where.axis == "log_moneyness":
-        k, strike = x, np.exp(x) * (forward or np.nan)
-    elif where.axis == "strike":
-        k, strike = np.log(x / (forward or np.nan)), x
-    elif forward is not None:
-        strike = forward * np.exp(k)
-    words = tuple(PointStatus(s).name.lower() for s in points.status.tolist())
-    if not is_inside:
-        reason = f"the fitted expiries reach from {_days(rows[0])} to {_days(rows[-1])} days"
-    else:
+def _read(
+    surface: Surface, rows: Sequence[Row], ttes: Sequence[float], where: Where
+) -> list[Reading]:
+    """Read one surface at some times, all places at each."""
+    x, shape = np.array(where.values), (len(ttes), len(where.values))
+    at = {"k" if where.axis == "log_moneyness" else where.axis: np.broadcast_to(x, shape)}
+    tte = np.broadcast_to(np.array(ttes)[:, None], shape)
+    points = surface.implied_vol(tte, **at)
+    far = np.searchsorted(surface.tte, ttes).tolist()
+    return [_reading(points, i, rows, t, far[i], where) for i, t in enumerate(ttes)]
+
+
+def _reading(
+    points: SurfacePoints, i: int, rows: Sequence[Row], tte: float, far: int, where: Where
+) -> Reading:
+    """What is known at time `i`; `far` is the slice at or after it."""
+    x, k = np.array(where.values), points.k[i]
+    is_inside = rows[0]["tte_years"] <= tte <= rows[-1]["tte_years"]
+    forward = float(points.forward[i, 0]) if is_inside else np.nan
+    if is_inside:
+        used = tuple(rows[far if rows[far]["tte_years"] == tte else far - 1 : far + 1])
         low, high = max(r["k_min"] for r in used), min(r["k_max"] for r in used)
         reason = f"quotes reach from {low:.4f} to {high:.4f} in log-moneyness"
+    else:
+        used = ()
+        reason = f"the fitted expiries reach from {_days(rows[0])} to {_days(rows[-1])} days"
+    words = tuple(_WORDS[status] for status in points.status[i].tolist())
+    if where.axis == "log_moneyness":
+        k = x
+    elif where.axis == "strike":
+        k = np.log(x / forward)
     return Reading(
         tte=tte,
-        forward=forward,
+        forward=forward if is_inside else None,
         log_moneyness=k,
-        strike=strike,
-        implied_vol=points.implied_vol,
-        std_error=points.std_error,
+        strike=x if where.axis == "strike" else forward * np.exp(k),
+        implied_vol=points.implied_vol[i],
+        std_error=points.std_error[i],
         status=words,
         reason=tuple(None if word == "supported" else reason for word in words),
         slices=used,

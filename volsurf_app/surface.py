@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 from scipy.special import ndtr
 
+from volsurf_app.kept_rows import last_day
 from volsurf_app.questions import (
     BadQuestion,
     Day,
@@ -111,7 +112,7 @@ def points(
     if not times:
         raise BadQuestion("a grid needs at least one time, was empty")
     stored = open_surface(symbol, on, model, snapshot, known_at, lake)
-    readings = [stored.read(time, places) for time in times]
+    readings = stored.read_all(times, places)
     used = {(s["expiration_date"], s["root"]): s for r in readings for s in r.slices}
     listed = tuple(time.expiry for time in times if time.expiry is not None)
     return SurfaceGrid(
@@ -266,10 +267,7 @@ def open_surface(
 
 def last_session(lake: "Lake", symbol: str) -> date:
     """Return the last session whose surface is stored; date.min, which never is, if none is."""
-    for day in reversed(lake.days(TABLE)):
-        if lake.content_hash(TABLE, day, symbol) is not None:
-            return day
-    return date.min
+    return last_day(lake, TABLE, symbol) or date.min
 
 
 def _own_lake() -> "Lake":

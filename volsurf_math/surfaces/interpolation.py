@@ -138,9 +138,7 @@ class Surface:
 
     def _variance(self, k: FloatArray, slices: IntArray) -> FloatArray:
         """Total variance of slice slices[i] at k[i]."""
-        a, b, rho, m, sigma = np.moveaxis(self.parameters[slices], -1, 0)
-        x = k - m
-        return a + b * (rho * x + np.hypot(x, sigma))
+        return _raw_svi(k, np.moveaxis(self.parameters[slices], -1, 0))
 
     def _read(
         self, k: FloatArray, tte: FloatArray, near: IntArray, far: IntArray, theta: FloatArray
@@ -171,9 +169,10 @@ class Surface:
         """Log-moneyness of a delta by bisection inside the quoted range; NaN if it is not there."""
         is_delta = (np.abs(delta) > 0.0) & (np.abs(delta) < 1.0)
         target = ndtri(np.where(is_delta, np.where(delta > 0.0, delta, 1.0 + delta), np.nan))
+        before, after = (np.moveaxis(self.parameters[slices], -1, 0) for slices in (near, far))
 
         def miss(k: FloatArray) -> FloatArray:
-            w = self._blend(k, near, far, theta)
+            w = (1.0 - theta) * _raw_svi(k, before) + theta * _raw_svi(k, after)
             root = np.sqrt(np.where(w > 0.0, w, np.nan))
             return -k / root + 0.5 * root - target
 
@@ -184,3 +183,10 @@ class Surface:
             is_left = miss(middle) > 0.0
             lo, hi = np.where(is_left, middle, lo), np.where(is_left, hi, middle)
         return 0.5 * (lo + hi)
+
+
+def _raw_svi(k: FloatArray, parameters: FloatArray) -> FloatArray:
+    """Total variance at k[i] of (a, b, rho, m, sigma), each of the shape of `k`."""
+    a, b, rho, m, sigma = parameters
+    x = k - m
+    return np.asarray(a + b * (rho * x + np.hypot(x, sigma)))
