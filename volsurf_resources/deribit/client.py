@@ -174,12 +174,14 @@ class DeribitClient:
     def _connection(self) -> "httpx.Client":
         import httpx
 
+        is_remote = self._url.startswith("https")
         with self._lock:
             if self._http is None:
                 self._http = httpx.Client(
                     timeout=httpx.Timeout(self._timeout_s, connect=CONNECT_S),
                     headers={"Accept": "application/json"},
-                    verify=self._url.startswith("https"),  # no certificates loaded for nothing
+                    verify=is_remote,  # certificates are not loaded for nothing
+                    trust_env=is_remote,  # what is next to us is not behind a proxy
                 )
             return self._http
 

@@ -126,7 +126,8 @@ class Collector:
         except SourceError as error:
             log.warning("no snapshot of %s: %s", symbol, error)
             return Collected(symbol=symbol, slot=slot_of(self._time(), self._every), error=error)
-        self._offset = timedelta(seconds=snapshot.clock_offset_s or 0.0)
+        if snapshot.clock_offset_s is not None:
+            self._offset = timedelta(seconds=snapshot.clock_offset_s)
         slot = slot_of(snapshot.taken_at, self._every)
         file = self._recordings.keep(snapshot, slot)
         log.info("snapshot of %s for %s: %s", symbol, slot, file or "was there already")

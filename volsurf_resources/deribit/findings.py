@@ -19,6 +19,7 @@ from volsurf_resources.deribit.translation import chain, name_of, number, quoted
 MOST_CLOCK_OFFSET_S = 60.0
 MOST_INDEX_GAP = 0.01  # of the index to the nearest of all expiries' own underlyings
 LEAST_MINUTES = 60.0
+MOST_MINUTES_OLD = 15.0  # a sweep of single tickers takes three to five
 FEWEST_FLAT = 5  # strikes with one vol in an expiry
 SCHEMA = pl.Schema(
     {
@@ -59,6 +60,13 @@ _RULES = (
         "underlying_price",
         0.0,
         "the expiry's underlying has no price",
+    ),
+    (
+        "old_quote",
+        pl.col("minutes_old") > MOST_MINUTES_OLD,
+        "minutes_old",
+        MOST_MINUTES_OLD,
+        "older than the snapshot",
     ),
     ("no_time", pl.col("quote_time").is_null(), "bid", None, "the quote does not tell its time"),
 )
@@ -141,7 +149,8 @@ def _of_quotes(snapshot: Snapshot) -> pl.DataFrame:
     """Return what the rules find in single quotes."""
     expiry = pl.col("expiration_date").dt.combine(EXPIRY).dt.replace_time_zone("UTC")
     left = (expiry - pl.lit(snapshot.taken_at)).dt.total_seconds() / 60.0
-    quotes = chain(snapshot).with_columns(minutes_left=left)
+    age = (pl.lit(snapshot.taken_at) - pl.col("quote_time")).dt.total_seconds() / 60.0
+    quotes = chain(snapshot).with_columns(minutes_left=left, minutes_old=age)
     return pl.concat(
         quotes.filter(is_broken).select(
             "contract_id",

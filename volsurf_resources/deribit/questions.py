@@ -137,7 +137,7 @@ def trades(client: DeribitClient, market: Market, start: datetime, end: datetime
 
 
 def _of_market(answer: Answer, market: Market) -> list[Row]:
-    if not isinstance(answer.result, list):
+    if not isinstance(answer.result, list) or not all(isinstance(r, dict) for r in answer.result):
         raise Unreadable(
             f"options of {market.symbol}: a list was needed, was {answer.result!r:.80}"
         )

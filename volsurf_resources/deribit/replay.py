@@ -3,7 +3,7 @@
 Belongs here: what a `MarketSource` offers, from files. Not here: units, names of files.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import polars as pl
 from volsurf_resources.calendars import ROUND_THE_CLOCK
 from volsurf_resources.deribit import translation
 from volsurf_resources.deribit.days import DayRange, label_of, utc_day
+from volsurf_resources.deribit.findings import findings
 from volsurf_resources.deribit.names import market_of
 from volsurf_resources.deribit.questions import Candle
 from volsurf_resources.deribit.recordings import Recordings
@@ -45,14 +46,23 @@ class RecordedDeribit:
 
         NoData, naming those that there are, for a day or name without any.
         """
-        instants = self._recordings.instants(symbol, session)
-        wanted = [at for at in instants if snapshot in (None, label_of(at))]
-        if not wanted:
-            have = ", ".join(map(label_of, instants)) or "nothing"
-            what = f"{symbol} on {session}" + (f", {snapshot}" if snapshot else "")
-            raise NoData(f"{what}: nobody recorded it; there is {have} of that day")
-        every = (self._recordings.snapshot(symbol, at) for at in wanted)
-        return pl.concat([translation.chain(own) for own in every])
+        return pl.concat(map(translation.chain, self._wanted(symbol, session, snapshot)))
+
+    def findings(self, symbol: str, session: date, *, snapshot: str | None = None) -> pl.DataFrame:
+        """Return what is odd about the same snapshots, by symbol, quote_date and snapshot.
+
+        The columns beyond are those of :func:`~volsurf_resources.deribit.findings.findings`; what
+        makes a snapshot partial is among them.
+        """
+        return pl.concat(
+            findings(own).select(
+                pl.lit(symbol).alias("symbol"),
+                pl.lit(session).alias("quote_date"),
+                pl.lit(own.label).alias("snapshot"),
+                pl.all(),
+            )
+            for own in self._wanted(symbol, session, snapshot)
+        )
 
     def snapshots(self, symbol: str, session: date) -> Sequence[str]:
         """Return the names (HHMM) of a day's snapshots, in order."""
@@ -93,6 +103,15 @@ class RecordedDeribit:
         """Return the days of which there is a snapshot."""
         own = {at.date() for at in self._recordings.instants(symbol)}
         return sorted(day for day in own if start <= day <= end)
+
+    def _wanted(self, symbol: str, session: date, label: str | None) -> Iterator[Snapshot]:
+        instants = self._recordings.instants(symbol, session)
+        wanted = [at for at in instants if label in (None, label_of(at))]
+        if not wanted:
+            have = ", ".join(map(label_of, instants)) or "nothing"
+            what = f"{symbol} on {session}" + (f", {label}" if label else "")
+            raise NoData(f"{what}: nobody recorded it; there is {have} of that day")
+        return (self._recordings.snapshot(symbol, at) for at in wanted)
 
 
 def days_of(start: date, end: date) -> Sequence[date]:

@@ -22,6 +22,7 @@ from volsurf_resources.deribit.questions import Candle, Row
 from volsurf_resources.source import Unreadable
 
 FORMAT = "volsurf-deribit-1"
+_LATEST_MS = 7_258_118_400_000  # the year 2200
 _THEIR_TIMES = ("timestamp", "creation_timestamp")
 
 
@@ -98,7 +99,7 @@ class Snapshot:
         own = {field.name: content[field.name] for field in fields(cls) if field.name in content}
         for name in ("missing", "candles", "levels"):
             own[name] = tuple(own.get(name, ()))
-        return cls(**own | {"taken_at": _instant(content["taken_at"])})
+        return cls(**own | {"taken_at": datetime.fromtimestamp(content["taken_at"] / 1000.0, UTC)})
 
     @classmethod
     def _of_theta_surface(cls, options: list[Row]) -> Self:
@@ -123,15 +124,18 @@ class Snapshot:
 
 def time_of(rows: list[Row]) -> datetime:
     """Return the time of the newest row; Unreadable if none tells one."""
-    told = [row[name] for row in rows for name in _THEIR_TIMES if isinstance(row.get(name), int)]
+    told = [at for row in rows for name in _THEIR_TIMES if (at := instant(row.get(name)))]
     if not told:
         raise Unreadable("quotes need timestamp or creation_timestamp, none has one")
-    return _instant(max(told))
+    return max(told)
 
 
-def _instant(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000.0, UTC)
+def instant(ms: object) -> datetime | None:
+    """Return a time told in milliseconds since 1970; None for what is no such time."""
+    if isinstance(ms, int) and 0 < ms < _LATEST_MS:
+        return datetime.fromtimestamp(ms / 1000.0, UTC)
+    return None
 
 
-def _ms(instant: datetime) -> int:
-    return round(1000.0 * instant.timestamp())
+def _ms(at: datetime) -> int:
+    return round(1000.0 * at.timestamp())

@@ -99,6 +99,10 @@ class Deribit:
             self._record(symbol, session)
         return self._recorded.chain(symbol, session, snapshot=snapshot)
 
+    def findings(self, symbol: str, session: date, *, snapshot: str | None = None) -> pl.DataFrame:
+        """Return what is odd about a day's recorded snapshots."""
+        return self._recorded.findings(symbol, session, snapshot=snapshot)
+
     def snapshots(self, symbol: str, session: date) -> Sequence[str]:
         """Return the names (HHMM) of a day's recorded snapshots, in order."""
         return self._recorded.snapshots(symbol, session)

@@ -58,7 +58,7 @@ def take(
     Parameters
     ----------
     tickers
-        Instruments to ask for one by one, for greeks, sizes, bid and ask vol; all with ("every",).
+        Instruments to ask for one by one, for greeks, sizes, bid and ask vol; or "every".
     history_since
         Start of hourly bars and of the volatility index to add; None for none.
     progress
@@ -70,7 +70,8 @@ def take(
         raise NoData(f"{market.symbol} has no options on {market.currency} at the exchange")
     terms = parts.get("instruments", lambda: questions.instruments(client, market), list[Row]())
     index = parts.get("index price", lambda: questions.index_price(client, market), None)
-    names = [row["instrument_name"] for row in summaries] if EVERY in tickers else list(tickers)
+    every = [str(row["instrument_name"]) for row in summaries if row.get("instrument_name")]
+    names = every if tickers == EVERY else list(tickers)
     quotes = _tickers(client, names, parts, progress)
     taken_at = time_of([*summaries, *quotes])
     candles, levels = _history(client, market, parts, history_since, taken_at)

@@ -9,7 +9,7 @@ same instrument, and each quote keeps its own time. Testnet data say so in `data
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from math import isfinite
 from typing import Any
 
@@ -18,7 +18,7 @@ import polars as pl
 from volsurf_resources.deribit.days import DayRange
 from volsurf_resources.deribit.names import Option, market_of, parse_option
 from volsurf_resources.deribit.questions import Candle, Row
-from volsurf_resources.deribit.snapshot import Snapshot
+from volsurf_resources.deribit.snapshot import Snapshot, instant
 from volsurf_tables.market import (
     INDEX_LEVELS,
     MARKET_RATES,
@@ -161,7 +161,7 @@ def number(value: Any) -> float | None:
     """Return a number that came as number or text; None for null and what is no finite number."""
     try:
         result = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return result if isfinite(result) else None
 
@@ -172,9 +172,8 @@ def name_of(row: Row) -> str:
 
 
 def instant_of(row: Row) -> datetime | None:
-    """Return when a quote was true."""
-    ms = row.get("timestamp", row.get("creation_timestamp"))
-    return datetime.fromtimestamp(ms / 1000.0, UTC) if isinstance(ms, int) else None
+    """Return when a quote was true; None if it does not tell."""
+    return instant(row.get("timestamp", row.get("creation_timestamp")))
 
 
 def _identity(options: Sequence[Option]) -> Values:
@@ -191,7 +190,7 @@ def _quotes(rows: Sequence[Row], snapshot: Snapshot) -> Values:
         return [number(_first(row, names)) for row in rows]
 
     def greek(name: str, scale: float) -> list[float | None]:
-        return _scaled((number((row.get("greeks") or {}).get(name)) for row in rows), scale)
+        return _scaled((number(_inside(row, "greeks").get(name)) for row in rows), scale)
 
     def vol(name: str) -> list[float | None]:
         return [None if not v else v / _POINTS for v in column(name)]
@@ -209,7 +208,7 @@ def _quotes(rows: Sequence[Row], snapshot: Snapshot) -> Values:
         "ask_size": column("best_ask_amount"),
         "last": column("last_price", "last"),
         "mark": column("mark_price"),
-        "volume": [number(_first(row.get("stats") or row, ("volume",))) for row in rows],
+        "volume": [number(_inside(row, "stats", row).get("volume")) for row in rows],
         "open_interest": column("open_interest"),
         "underlying_price": column("underlying_price"),
         "index_price": [index if own is None else own for own in own_index],
@@ -224,6 +223,12 @@ def _quotes(rows: Sequence[Row], snapshot: Snapshot) -> Values:
     }
 
 
+def _inside(row: Row, name: str, otherwise: Row | None = None) -> Row:
+    """Return an object within a row; `otherwise`, or nothing, where there is none."""
+    inner = row.get(name)
+    return inner if isinstance(inner, dict) else otherwise or {}
+
+
 def _first(row: Row, names: Iterable[str]) -> Any:
     return next((row[name] for name in names if name in row), None)
 
@@ -233,7 +238,8 @@ def _scaled(values: Iterable[float | None], scale: float) -> list[float | None]:
 
 
 def _daily(bars: Sequence[Candle], days: Sequence[date], day_range: DayRange) -> list[Values]:
-    """Make one bar of each day's own; a day without any has none."""
+    """Make one bar of each day's own; a day without any has none. Bars of no numbers are void."""
+    bars = [bar for bar in bars if all(number(value) is not None for value in bar[:5])]
     found = []
     for day in days:
         start, end = (1000.0 * instant.timestamp() for instant in day_range(day))

@@ -1,10 +1,12 @@
 """A Deribit on loopback that speaks the public API over real HTTP, with faults on demand.
 
 Belongs here: the wire format and a small market priced by Black. The market is a function of the
-server's clock, which a test may own; `play` makes it serve recorded answers instead.
+server's clock, which a test may own; `play` makes it serve recorded answers instead. To try the
+platform on it: `python -m tests.resources.deribit.exchange`, DERIBIT_URL=http://127.0.0.1:25600.
 """
 
 import json
+import threading
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from math import exp, log
@@ -282,3 +284,8 @@ def terms(name: str) -> Row:
         "is_active": True,
         "state": "open",
     }
+
+
+if __name__ == "__main__":
+    with Exchange(port=25600):
+        threading.Event().wait()

@@ -117,7 +117,7 @@ def test_the_same_chain_comes_over_the_wire(snapshot, rows, tmp_path):
         with Deribit(recordings=tmp_path, client=client) as source:
             bulk = source.chain("BTC", DAY)
             assert sum(source.usage().values()) == 3
-            whole = source.take("BTC", tickers=("every",))
+            whole = source.take("BTC", tickers="every")
     same = ["contract_id", "strike", "bid", "ask", "mark", "vendor_iv", "underlying_price"]
     assert_frame_equal(bulk.select(same), rows.select(same))
     assert bulk["vendor_delta"].null_count() == 880

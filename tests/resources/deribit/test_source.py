@@ -7,6 +7,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from tests.resources.deribit.clockwork import START, Clock, client_of
@@ -15,6 +17,7 @@ from tests.resources.loopback import Answer
 from volsurf_resources.deribit import Deribit, RecordedDeribit, Snapshot
 from volsurf_resources.deribit.findings import findings, staleness
 from volsurf_resources.deribit.names import Option, market_of, parse_option
+from volsurf_resources.deribit.taking import take
 from volsurf_resources.deribit.translation import chain
 from volsurf_resources.source import MarketSource, NoData, NotAllowed, TryLater, Unreadable
 from volsurf_tables.market import (
@@ -128,7 +131,7 @@ def test_tickers_bring_greeks_in_house_units(source):
 
 def test_all_tickers_and_their_progress(source, exchange):
     told = []
-    snapshot = source.take("ETH", tickers=("every",), progress=lambda n, of: told.append((n, of)))
+    snapshot = source.take("ETH", tickers="every", progress=lambda n, of: told.append((n, of)))
     assert len(snapshot.tickers) == len(names("ETH", TODAY)) == 30
     assert told == [(n, 30) for n in range(1, 31)]
     assert chain(snapshot)["vendor_delta"].null_count() == 0
@@ -198,6 +201,10 @@ def test_snapshots_of_a_day_stand_side_by_side(source, clock, tmp_path):
     assert_frame_equal(
         recorded.chain("BTC", TODAY, snapshot="0659"), side_by_side.filter(snapshot="0659")
     )
+    odd = recorded.findings("BTC", TODAY)
+    assert_frame_equal(odd, source.findings("BTC", TODAY))
+    assert odd["snapshot"].unique(maintain_order=True).to_list() == labels
+    assert odd.columns[:5] == ["symbol", "quote_date", "snapshot", "contract_id", "finding"]
     with pytest.raises(NoData, match="2026-02-20, 0815: nobody recorded it; there is 0630, 0659"):
         recorded.chain("BTC", TODAY, snapshot="0815")
 
@@ -323,7 +330,7 @@ def test_tickers_that_fail_are_named_and_the_rest_given_up(source, exchange):
     assert len(snapshot.missing) == 1
     assert "ticker BTC-1JAN27-1-C: NoData" in snapshot.missing[0]
     exchange.fault = lambda call: BUSY if call.path == "/ticker" else None
-    snapshot = source.take("BTC", tickers=("every",))
+    snapshot = source.take("BTC", tickers="every")
     assert snapshot.tickers == []
     assert "more tickers: not asked for" in snapshot.missing[-1]
     assert len(exchange.asked("/ticker")) < 3 + 6 * 16
@@ -339,6 +346,7 @@ def test_each_oddity_is_named_and_nothing_lost(source, exchange):
         odd[3]: {"bid_price": -0.1},
         odd[4]: {"underlying_price": None, "mark_price": None},
         odd[5]: {"creation_timestamp": None},
+        odd[6]: {"creation_timestamp": ms(START - timedelta(hours=5))},
     }
     exchange.extra = [
         {"instrument_name": "BTC-20FEB26-67000-C", "mark_iv": 44.0} | at,
@@ -355,6 +363,7 @@ def test_each_oddity_is_named_and_nothing_lost(source, exchange):
     assert told["negative_price"] == [odd[3]]
     assert set(told["no_underlying"]) == {odd[4], "BTC-20FEB26-67000-C"}
     assert told["no_time"] == [odd[5]]
+    assert told["old_quote"] == [odd[6]]
     assert told["expired"] == told["not_listed"] == ["BTC-20FEB26-67000-C"]
     assert told["unknown_instrument"] == ["BTC-MOON", ""]
     assert rows.filter(contract_id=odd[3])["bid"].item() == -0.1
@@ -430,7 +439,7 @@ def test_a_damaged_file_is_named(tmp_path, body):
 
 def test_the_other_programs_file_is_read(source, tmp_path: Path):
     """theta-surface keeps one list: terms, each with its ticker, decimals as strings."""
-    snapshot = source.take("BTC", tickers=("every",))
+    snapshot = source.take("BTC", tickers="every")
     tickers = {row["instrument_name"]: row for row in snapshot.tickers}
     terms = {row["instrument_name"]: row for row in snapshot.instruments}
     options = [terms[name] | {"ticker_data": tickers[name]} for name in terms]
@@ -441,3 +450,43 @@ def test_the_other_programs_file_is_read(source, tmp_path: Path):
     assert_frame_equal(
         theirs.chain("BTC", TODAY), chain(replace(snapshot, label="1300")), check_row_order=True
     )
+
+
+@pytest.fixture(scope="module")
+def usual():
+    """A snapshot with both summaries and tickers."""
+    clock = Clock()
+    with Exchange(clock.now) as exchange:
+        client = client_of(exchange.url, clock)
+        snapshot = take(client, market_of("BTC"), tickers=names("BTC", TODAY)[:3])
+        client.close()
+    return snapshot
+
+
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.floats(),
+    st.integers(),
+    st.text(max_size=8),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=3), st.floats(), max_size=2),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_no_value_in_a_row_costs_the_others(usual, data):
+    """Whatever a field holds: a row per option's name, and the other rows as they were."""
+    part = data.draw(st.sampled_from(["summaries", "tickers", "instruments"]))
+    rows = [dict(row) for row in getattr(usual, part)]
+    row = rows[data.draw(st.integers(0, len(rows) - 1))]
+    name = row["instrument_name"]
+    for field in data.draw(st.lists(st.sampled_from(sorted(row)), min_size=1, max_size=3)):
+        row[field] = data.draw(ODD)
+    changed = replace(usual, **{part: rows})
+    findings(changed)
+    others = pl.col("contract_id") != name
+    assert_frame_equal(chain(changed).filter(others), chain(usual).filter(others))
+    if row["instrument_name"] == name:
+        assert chain(changed).height == chain(usual).height
