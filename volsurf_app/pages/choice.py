@@ -162,7 +162,7 @@ def _tell_empty(settings: Settings) -> None:
     st.code("volsurf demo", language="bash")
     st.markdown("Or the latest closed session of the configured source:")
     st.code(f"volsurf eod --symbol {settings.default_symbol}", language="bash")
-    st.caption("This page shows it as soon as it is there.")
+    st.caption("Then reload this page.")
 
 
 def _tell_missing(symbol: str | None, held: Sequence[str]) -> None:

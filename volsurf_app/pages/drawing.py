@@ -7,12 +7,11 @@ reader's camera at each step of the date. This element hands the figure to `Plot
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
+from volsurf_app.plots.style import Figure
 
 SCRIPT_URL = "/plotly.min.js"
 _CONFIG = {
@@ -63,11 +62,11 @@ export default function ({ data, parentElement }) {
 """
 
 
-def draw_figure(figure: "go.Figure", key: str, name: str, alt: str) -> None:
+def draw_figure(figure: Figure, key: str, name: str, alt: str) -> None:
     """Show a figure; `key` says which picture of the page it is, `name` that of its PNG file."""
-    figure.update_layout(uirevision=key)  # zoom and camera stay as the date moves on
+    figure.layout["uirevision"] = key  # zoom and camera stay as the date moves on
     config = _CONFIG | {"toImageButtonOptions": {"format": "png", "filename": name, "scale": 2}}
-    data = {"figure": figure.to_json(), "config": config, "alt": alt}
+    data = {"figure": figure.json(), "config": config, "alt": alt}
     _element()(key=key, data=data)
 
 

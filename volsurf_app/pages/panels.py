@@ -10,10 +10,13 @@ import streamlit as st
 
 from volsurf_app.pages.choice import Choice
 from volsurf_app.pages.drawing import draw_figure
+from volsurf_app.plots.style import Figure
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
     import polars as pl
+
+
+_NUMBER_WIDTH = 148  # px: two stand side by side on a phone
 
 
 def heading(title: str, of: str, told: str) -> None:
@@ -27,20 +30,20 @@ def subtitle(choice: Choice) -> str:
     return f"{choice.symbol} · {choice.day} · end of day · {choice.model}"
 
 
-def picture(figure: "go.Figure", frame: "pl.DataFrame", name: str, alt: str) -> None:
+def picture(figure: Figure, frame: "pl.DataFrame", name: str, alt: str) -> None:
     """Show a figure, and offer its numbers and itself for download."""
     draw_figure(figure, f"picture_{_topic(name)}", name, alt)
     downloads(frame, name, figure)
 
 
-def downloads(frame: "pl.DataFrame", name: str, figure: "go.Figure | None" = None) -> None:
+def downloads(frame: "pl.DataFrame", name: str, figure: Figure | None = None) -> None:
     """Offer a frame as CSV and JSON, and its picture as a page of its own."""
     files: dict[str, tuple[str, Any]] = {
         "CSV": ("text/csv", frame.write_csv),
         "JSON": ("application/json", frame.write_json),
     }
     if figure is not None:
-        files["HTML"] = ("text/html", lambda: figure.to_html(include_plotlyjs=True))
+        files["HTML"] = ("text/html", figure.html)
     topic = _topic(name)
     with (
         st.container(horizontal=True, horizontal_alignment="right"),
@@ -56,10 +59,9 @@ def downloads(frame: "pl.DataFrame", name: str, figure: "go.Figure | None" = Non
 
 def figures_of(numbers: Mapping[str, tuple[str, str]]) -> None:
     """Show a row of numbers: label -> (value, what it is)."""
-    for column, (label, (value, meaning)) in zip(
-        st.columns(len(numbers), gap="small"), numbers.items(), strict=True
-    ):
-        column.metric(label, value, help=meaning)
+    row = st.container(horizontal=True, gap="medium")
+    for label, (value, meaning) in numbers.items():
+        row.metric(label, value, help=meaning, width=_NUMBER_WIDTH)
 
 
 def table(frame: "pl.DataFrame", shown: Mapping[str, tuple[str, str | None]], key: str) -> None:

@@ -5,10 +5,10 @@ Belongs here: pictures of coverage. Not here: the commands that fill a gap.
 
 from datetime import date, timedelta
 
-import plotly.graph_objects as go
 import polars as pl
 
 from volsurf_app.plots import style
+from volsurf_app.plots.style import Figure, Trace
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri")
 _NEVER, _MISSING, _STORED = 0, 1, 2
@@ -16,26 +16,29 @@ _SHADES = ("#e4e8ed", "#e39a90", "#7fb8a2")
 _COLOURS = [[(n + end) / 3, shade] for n, shade in enumerate(_SHADES) for end in (0, 1)]
 
 
-def tables_figure(covered: pl.DataFrame, subtitle: str) -> go.Figure:
+def tables_figure(covered: pl.DataFrame, subtitle: str) -> Figure:
     """Draw tables over sessions: green is stored, red missing, grey a table without any row."""
     grid = covered.pivot("quote_date", index="table", values="is_present", maintain_order=True)
     days = grid.columns[1:]
     figure = style.new_figure(
         "Sessions stored, by table", subtitle, height=110 + 26 * grid.height,
-        x={"type": "category", "nticks": 8, "showgrid": False},
+        x={"title": "session", "type": "category", "nticks": 5, "showgrid": False},
         y={"autorange": "reversed", "showgrid": False},
     )  # fmt: skip
     stored = [
         [(_STORED if is_there else _MISSING) if any(row) else _NEVER for is_there in row]
         for row in grid.select(days).iter_rows()
     ]
-    told = [[("no row at all", "missing", "stored")[state] for state in row] for row in stored]
-    figure.add_trace(_cells(days, grid["table"].to_list(), stored, told))
-    figure.update_traces(hovertemplate="%{y}<br>%{x}: %{customdata}<extra></extra>")
+    words = ("no row at all", "missing", "stored")
+    told = [
+        [f"{table}<br>{day}: {words[state]}" for day, state in zip(days, row, strict=True)]
+        for table, row in zip(grid["table"], stored, strict=True)
+    ]
+    figure.add(_cells(days, grid["table"].to_list(), stored, told))
     return figure
 
 
-def calendar_figure(covered: pl.DataFrame, table: str, subtitle: str) -> go.Figure:
+def calendar_figure(covered: pl.DataFrame, table: str, subtitle: str) -> Figure:
     """Draw one table as a calendar, a column per week; days without a session stay empty."""
     own = covered.filter(pl.col("table") == table)
     there: dict[date, bool] = dict(own.select("quote_date", "is_present").iter_rows())
@@ -44,7 +47,7 @@ def calendar_figure(covered: pl.DataFrame, table: str, subtitle: str) -> go.Figu
     weeks = [first + timedelta(weeks=n) for n in range((days[-1] - first).days // 7 + 1)]
     figure = style.new_figure(
         table, subtitle, height=250,
-        x={"showgrid": False, "tickformat": "%b %Y", "ticklabelmode": "period", "dtick": "M1"},
+        x={"title": "week", "showgrid": False, "tickformat": "%b %Y", "dtick": "M1"},
         y={"autorange": "reversed", "showgrid": False},
     )  # fmt: skip
     stored, told = [], []
@@ -52,9 +55,7 @@ def calendar_figure(covered: pl.DataFrame, table: str, subtitle: str) -> go.Figu
         row = [week + timedelta(days=weekday) for week in weeks]
         stored.append([_state(there.get(day), is_used=any(there.values())) for day in row])
         told.append([f"{day}: {_word(there.get(day))}" for day in row])
-    figure.add_trace(_cells(weeks, list(_WEEKDAYS), stored, told))
-    figure.update_traces(hovertemplate="%{customdata}<extra></extra>")
-    figure.update_xaxes(title_text="week")
+    figure.add(_cells(weeks, list(_WEEKDAYS), stored, told))
     return figure
 
 
@@ -68,16 +69,18 @@ def _word(is_there: bool | None) -> str:
     return "no session" if is_there is None else "stored" if is_there else "missing"
 
 
-def _cells(x: object, y: list[str], stored: object, told: object) -> go.Heatmap:
-    return go.Heatmap(
-        x=x,
-        y=y,
-        z=stored,
-        zmin=0,
-        zmax=2,
-        colorscale=_COLOURS,
-        showscale=False,
-        xgap=1,
-        ygap=2,
-        customdata=told,
-    )
+def _cells(x: object, y: list[str], stored: object, told: object) -> Trace:
+    return {
+        "type": "heatmap",
+        "x": x,
+        "y": y,
+        "z": stored,
+        "zmin": 0,
+        "zmax": 2,
+        "colorscale": _COLOURS,
+        "showscale": False,
+        "xgap": 1,
+        "ygap": 2,
+        "customdata": told,
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }

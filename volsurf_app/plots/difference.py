@@ -3,12 +3,10 @@
 Belongs here: pictures of a change. Not here: how the parts are computed.
 """
 
-from typing import Any
-
-import plotly.graph_objects as go
 import polars as pl
 
 from volsurf_app.plots import style
+from volsurf_app.plots.style import Figure
 
 PARTS = {
     "move_spot": ("spot", style.FIT),
@@ -25,7 +23,7 @@ _TENORS = {
 }
 
 
-def change_figure(change: pl.DataFrame, subtitle: str) -> go.Figure:
+def change_figure(change: pl.DataFrame, subtitle: str) -> Figure:
     """Draw the change of implied vol on the stored grid, tenor by log-moneyness."""
     grid = change.pivot(
         "log_moneyness", index="tenor_days", values="change_vol_points", maintain_order=True
@@ -37,22 +35,23 @@ def change_figure(change: pl.DataFrame, subtitle: str) -> go.Figure:
         y=_TENORS,
     )  # fmt: skip
     most = max((abs(x) for x in change["change_vol_points"].drop_nulls()), default=1.0)
-    figure.add_trace(
-        go.Heatmap(
-            x=[_short(float(k)) for k in columns],
-            y=[str(days) for days in grid["tenor_days"]],
-            z=grid.select(columns).rows(),
-            zmin=-most,
-            zmax=most,
-            colorscale=style.DIVERGING,
-            xgap=2,
-            ygap=2,
-            texttemplate="%{z:.2f}",
-            textfont={"size": 11},
-            hoverongaps=False,
-            showscale=False,
-            hovertemplate="%{y} days, k %{x}<br>%{z:.3f} vol points<extra></extra>",
-        )
+    figure.add(
+        {
+            "type": "heatmap",
+            "x": [_short(float(k)) for k in columns],
+            "y": [str(days) for days in grid["tenor_days"]],
+            "z": grid.select(columns).rows(),
+            "zmin": -most,
+            "zmax": most,
+            "colorscale": style.DIVERGING,
+            "xgap": 2,
+            "ygap": 2,
+            "texttemplate": "%{z:.2f}",
+            "textfont": {"size": 11},
+            "hoverongaps": False,
+            "showscale": False,
+            "hovertemplate": "%{y} days, k %{x}<br>%{z:.3f} vol points<extra></extra>",
+        }
     )
     return figure
 
@@ -61,35 +60,39 @@ def _short(k: float) -> str:
     return "0" if k == 0.0 else f"{k:+.3g}".replace("0.", ".")
 
 
-def attribution_figure(parts: pl.DataFrame, subtitle: str) -> go.Figure:
+def attribution_figure(parts: pl.DataFrame, subtitle: str) -> Figure:
     """Draw the move of the strike one sd below the forward as its five parts, by tenor."""
-    axes: dict[str, Any] = {
-        "x": {"title": "vol points", "zeroline": True, "zerolinecolor": style.QUIET},
-        "y": _TENORS,
-    }
-    figure = style.new_figure("The move, taken apart", subtitle, height=430, **axes)
+    figure = style.new_figure(
+        "The move, taken apart",
+        subtitle,
+        height=430,
+        x={"title": "vol points", "zeroline": True, "zerolinecolor": style.QUIET},
+        y=_TENORS,
+    )
     tenors = [str(days) for days in parts["tenor_days"]]
     for column, (name, colour) in PARTS.items():
-        figure.add_trace(
-            go.Bar(
-                name=name,
-                y=tenors,
-                x=parts[column].to_list(),
-                orientation="h",
-                marker={"color": colour, "line": {"width": 0}},
-                hovertemplate=f"{name} %{{x:.3f}} vol points<extra></extra>",
-            )
+        figure.add(
+            {
+                "type": "bar",
+                "name": name,
+                "y": tenors,
+                "x": parts[column].to_list(),
+                "orientation": "h",
+                "marker": {"color": colour, "line": {"width": 0}},
+                "hovertemplate": f"{name} %{{x:.3f}} vol points<extra></extra>",
+            }
         )
     moves = parts.select(pl.sum_horizontal(*PARTS, ignore_nulls=False).alias("move"))["move"]
-    figure.add_trace(
-        go.Scatter(
-            name="move",
-            x=moves.to_list(),
-            y=tenors,
-            mode="markers",
-            marker={"color": style.PUT, "symbol": "diamond", "size": 10},
-            hovertemplate="move %{x:.3f} vol points<extra></extra>",
-        )
+    figure.add(
+        {
+            "type": "scatter",
+            "name": "move",
+            "x": moves.to_list(),
+            "y": tenors,
+            "mode": "markers",
+            "marker": {"color": style.PUT, "symbol": "diamond", "size": 10},
+            "hovertemplate": "move %{x:.3f} vol points<extra></extra>",
+        }
     )
-    figure.update_layout(barmode="relative", bargap=0.45)
+    figure.layout.update(barmode="relative", bargap=0.45)
     return figure

@@ -3,23 +3,22 @@
 Belongs here: pictures of diagnostics. Not here: the list of violations, which is a table.
 """
 
-from typing import Any
-
-import plotly.graph_objects as go
 import polars as pl
 
 from volsurf_app.plots import style
+from volsurf_app.plots.style import Figure
 
 _RANGE = 0.005  # share of the residuals beyond either end of the colours
 
 
-def error_figure(history: pl.DataFrame, subtitle: str) -> go.Figure:
+def error_figure(history: pl.DataFrame, subtitle: str) -> Figure:
     """Draw median, held-out and worst error of a session's smiles over sessions."""
-    axes: dict[str, Any] = {
-        "x": style.SESSIONS,
-        "y": {"title": "RMSE, vol points", "rangemode": "tozero"},
-    }
-    figure = style.new_figure("Fit error", subtitle, **axes)
+    figure = style.new_figure(
+        "Fit error",
+        subtitle,
+        x=style.SESSIONS,
+        y={"title": "RMSE, vol points", "rangemode": "tozero"},
+    )
     days = history["quote_date"].to_list()
     for column, name, colour, dash in (
         ("worst_rmse", "worst smile", style.EXTRAPOLATED, "dot"),
@@ -28,15 +27,16 @@ def error_figure(history: pl.DataFrame, subtitle: str) -> go.Figure:
     ):
         look = {"dash": dash, "width": 1.6}
         values = history[column].to_list()
-        figure.add_trace(style.line(name, days, values, colour, ".3f", line=look))
-    figure.update_layout(hovermode="x unified")
+        figure.add(style.line(name, days, values, colour, ".3f", line=look))
+    figure.layout["hovermode"] = "x unified"
     return figure
 
 
-def outcome_figure(history: pl.DataFrame, subtitle: str) -> go.Figure:
+def outcome_figure(history: pl.DataFrame, subtitle: str) -> Figure:
     """Draw how many smiles were fitted, carried, skipped, failed, and how many violate."""
-    axes: dict[str, Any] = {"x": style.SESSIONS, "y": {"title": "smiles"}}
-    figure = style.new_figure("Outcome of the fits", subtitle, **axes)
+    figure = style.new_figure(
+        "Outcome of the fits", subtitle, x=style.SESSIONS, y={"title": "smiles"}
+    )
     days = history["quote_date"].to_list()
     colours = {
         "fitted": style.GOOD,
@@ -47,47 +47,50 @@ def outcome_figure(history: pl.DataFrame, subtitle: str) -> go.Figure:
     for outcome, colour in colours.items():
         look = {"color": colour, "line": {"width": 0}}
         counts = history[outcome].to_list()
-        figure.add_trace(go.Bar(name=outcome, x=days, y=counts, marker=look))
+        figure.add({"type": "bar", "name": outcome, "x": days, "y": counts, "marker": look})
     if history["violating"].sum():
         counts = history["violating"].to_list()
-        figure.add_trace(style.line("with arbitrage", days, counts, style.INK, "d"))
-    figure.update_layout(barmode="stack", hovermode="x unified", bargap=0.1)
+        figure.add(style.line("with arbitrage", days, counts, style.INK, "d"))
+    figure.layout.update(barmode="stack", hovermode="x unified", bargap=0.1)
     return figure
 
 
-def residual_figure(residuals: pl.DataFrame, subtitle: str) -> go.Figure:
+def residual_figure(residuals: pl.DataFrame, subtitle: str) -> Figure:
     """Draw each fitted quote of a session at its moneyness and residual, coloured by term."""
-    axes: dict[str, Any] = {
-        "x": {"title": "log-moneyness"},
-        "y": {"title": "fit − mid, vol points", "zeroline": True, "zerolinecolor": style.QUIET},
-    }
-    figure = style.new_figure("Residuals of the session", subtitle, height=420, **axes)
+    figure = style.new_figure(
+        "Residuals of the session",
+        subtitle,
+        height=420,
+        x={"title": "log-moneyness"},
+        y={"title": "fit − mid, vol points", "zeroline": True, "zerolinecolor": style.QUIET},
+    )
     if residuals.is_empty():
-        return style.say(figure, "no smile was fitted")
+        return figure.say("no smile was fitted")
     told = residuals.select(
         "root", pl.col("expiration_date").cast(pl.String), "strike", "option_type", "days"
     )
-    figure.add_trace(
-        go.Scattergl(
-            name="fitted quotes",
-            x=residuals["log_moneyness"].to_list(),
-            y=residuals["error_vol_points"].to_list(),
-            customdata=told.rows(),
-            mode="markers",
-            marker={
+    figure.add(
+        {
+            "type": "scatter",
+            "name": "fitted quotes",
+            "x": residuals["log_moneyness"].to_list(),
+            "y": residuals["error_vol_points"].to_list(),
+            "customdata": told.rows(),
+            "mode": "markers",
+            "marker": {
                 "size": 4,
                 "opacity": 0.75,
                 "color": residuals["days"].log(2.0).to_list(),
                 "colorscale": [[0.0, style.PUT], [0.5, style.PREMIUM], [1.0, style.CALL]],
                 "colorbar": _colours_of_days(residuals["days"]),
             },
-            hovertemplate="%{customdata[0]} %{customdata[1]} %{customdata[2]:,.2f} "
+            "hovertemplate": "%{customdata[0]} %{customdata[1]} %{customdata[2]:,.2f} "
             "%{customdata[3]}<br>k %{x:.3f}<br>%{y:.3f} vol points<extra></extra>",
-        )
+        }
     )
     low, high = (float(residuals["error_vol_points"].quantile(q)) for q in (_RANGE, 1.0 - _RANGE))  # type: ignore[arg-type]
     margin = 0.25 * (high - low)
-    figure.update_yaxes(range=[low - margin, high + margin])
+    figure.axis("y", range=[low - margin, high + margin])
     return figure
 
 

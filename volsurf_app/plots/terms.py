@@ -4,12 +4,11 @@ Belongs here: pictures over days to expiry, and of stored series by tenor. Not h
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import plotly.graph_objects as go
 import polars as pl
 
 from volsurf_app.plots import style
+from volsurf_app.plots.style import Figure
 
 _DAYS = {"title": "days to expiry", "type": "log", "tickvals": (7, 14, 30, 60, 90, 180, 365, 730)}
 _UNITS = {
@@ -23,38 +22,38 @@ _UNITS = {
 
 def term_figure(
     smiles: pl.DataFrame, column: str, title: str, unit: str, subtitle: str, colour: str = style.FIT
-) -> go.Figure:
+) -> Figure:
     """Draw a decimal column of smiles over days to expiry with its standard error, by outcome."""
-    axes: dict[str, Any] = {"x": _DAYS, "y": {"title": unit, "tickformat": ".1%"}}
-    figure = style.new_figure(title, subtitle, **axes)
+    figure = style.new_figure(title, subtitle, x=_DAYS, y={"title": unit, "tickformat": ".1%"})
     for status, symbol in (("fitted", "circle"), ("carried", "circle-open"), ("skipped", "x")):
         own = smiles.filter(pl.col("status") == status, pl.col(column).is_not_null())
         if own.is_empty():
             continue
         name = f"{status}, from two quotes" if status == "skipped" else status
         error = own[f"{column}_std_error"].fill_null(0.0).to_list()
-        figure.add_trace(
-            go.Scatter(
-                name=name,
-                x=own["days"].to_list(),
-                y=own[column].to_list(),
-                error_y={"type": "data", "array": error, "thickness": 1, "width": 0},
-                customdata=own.select("root", pl.col("expiration_date").cast(pl.String)).rows(),
-                mode="markers",
-                marker={
+        figure.add(
+            {
+                "type": "scatter",
+                "name": name,
+                "x": own["days"].to_list(),
+                "y": own[column].to_list(),
+                "error_y": {"type": "data", "array": error, "thickness": 1, "width": 0},
+                "customdata": own.select("root", pl.col("expiration_date").cast(pl.String)).rows(),
+                "mode": "markers",
+                "marker": {
                     "color": colour if status == "fitted" else style.QUIET,
                     "symbol": symbol,
                     "size": 7,
                 },
-                hovertemplate="%{customdata[0]} %{customdata[1]}, %{x} days<br>%{y:.2%}",
-            )
+                "hovertemplate": "%{customdata[0]} %{customdata[1]}, %{x} days<br>%{y:.2%}",
+            }
         )
     return figure
 
 
-def add_power_law(figure: go.Figure, days: Sequence[float], a: float, b: float) -> None:
+def add_power_law(figure: Figure, days: Sequence[float], a: float, b: float) -> None:
     """Draw the stored power law a T^b over days to expiry."""
-    figure.add_trace(
+    figure.add(
         style.line(
             f"{100 * a:.2f} % × T^{b:.3f}",
             list(days),
@@ -66,55 +65,55 @@ def add_power_law(figure: go.Figure, days: Sequence[float], a: float, b: float) 
     )
 
 
-def forward_vol_figure(forwards: pl.DataFrame, subtitle: str) -> go.Figure:
+def forward_vol_figure(forwards: pl.DataFrame, subtitle: str) -> Figure:
     """Draw the forward volatility between neighbouring expiries as steps; a gap is arbitrage."""
-    axes: dict[str, Any] = {"x": _DAYS, "y": {"title": "forward vol, annual", "tickformat": ".1%"}}
-    figure = style.new_figure("Forward volatility at the forward", subtitle, **axes)
+    figure = style.new_figure(
+        "Forward volatility at the forward",
+        subtitle,
+        x=_DAYS,
+        y={"title": "forward vol, annual", "tickformat": ".1%"},
+    )
     x: list[float | None] = []
     y: list[float | None] = []
     for start, end, vol in forwards.select("start_days", "end_days", "forward_vol").iter_rows():
         x += [start, end]
         y += [vol, vol]
-    figure.add_trace(style.line("between expiries", x, y, style.FIT, ".2%"))
+    figure.add(style.line("between expiries", x, y, style.FIT, ".2%"))
     return figure
 
 
-def tenor_figure(
-    series: pl.DataFrame, column: str, title: str, unit: str, subtitle: str
-) -> go.Figure:
+def tenor_figure(series: pl.DataFrame, column: str, title: str, unit: str, subtitle: str) -> Figure:
     """Draw a decimal column of constant maturities over sessions, a line per tenor."""
-    axes: dict[str, Any] = {"x": style.SESSIONS, "y": {"title": unit, "tickformat": ".1%"}}
-    figure = style.new_figure(title, subtitle, **axes)
+    figure = style.new_figure(
+        title, subtitle, x=style.SESSIONS, y={"title": unit, "tickformat": ".1%"}
+    )
     is_there = pl.col(column).is_not_null().any().over("tenor_days")
     tenors = series.filter(is_there)["tenor_days"].unique().sort()
     for tenor, colour in zip(tenors, style.SERIES, strict=False):
         own = series.filter(pl.col("tenor_days") == tenor)
         days, values = own["quote_date"].to_list(), own[column].to_list()
-        figure.add_trace(style.line(f"{tenor} days", days, values, colour, ".2%"))
-    figure.update_layout(hovermode="x unified")
+        figure.add(style.line(f"{tenor} days", days, values, colour, ".2%"))
+    figure.layout["hovermode"] = "x unified"
     return figure
 
 
-def parameter_figure(history: pl.DataFrame, title: str, subtitle: str) -> go.Figure:
+def parameter_figure(history: pl.DataFrame, title: str, subtitle: str) -> Figure:
     """Draw the parameters of one smile per session, one strip each."""
     return strips(history, _UNITS, title, subtitle, ".5g")
 
 
 def strips(
     history: pl.DataFrame, columns: Mapping[str, str], title: str, subtitle: str, unit: str
-) -> go.Figure:
+) -> Figure:
     """Draw columns over sessions, one strip below the other: column -> title of its axis."""
-    from plotly.subplots import make_subplots
-
     names = list(columns)
-    figure = make_subplots(rows=len(names), cols=1, shared_xaxes=True, vertical_spacing=0.03)
-    style.dress(figure, title, subtitle, height=110 * len(names) + 110)
-    style.style_axes(figure)
+    shares = [1.0] * len(names)
+    figure = style.new_strips(title, subtitle, shares, height=110 * len(names) + 110)
     days = history["quote_date"].to_list()
     for n, name in enumerate(names, start=1):
         trace = style.line(name, days, history[name].to_list(), style.FIT, unit, showlegend=False)
-        figure.add_trace(trace, row=n, col=1)
-        figure.update_yaxes(title_text=columns[name].replace(", ", ",<br>"), nticks=4, row=n, col=1)
-    figure.update_xaxes(title_text=style.SESSIONS["title"], row=len(names), col=1)
-    figure.update_layout(hovermode="x")
+        figure.add(trace, strip=n)
+        figure.axis("y", strip=n, title=columns[name].replace(", ", ",<br>"), nticks=4)
+    figure.axis("x", title=style.SESSIONS["title"])
+    figure.layout["hovermode"] = "x"
     return figure
