@@ -7,14 +7,25 @@ the official one (`volsurf_resources.calendars`).
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 
-EXPIRY = time(8, 0)
+from volsurf_resources.calendars import ROUND_THE_CLOCK
+
+EXPIRY = ROUND_THE_CLOCK.settles
 
 DayRange = Callable[[date], tuple[datetime, datetime]]
 
 
+def to_settlement(day: date) -> tuple[datetime, datetime]:
+    """Return the span of a day's bar: the 24 hours up to its settlement at 08:00 UTC.
+
+    So it is finished, and known, when the official snapshot is taken, and ends at the same time.
+    """
+    end = ROUND_THE_CLOCK.session_close(day)
+    return end - timedelta(days=1), end
+
+
 def utc_day(day: date) -> tuple[datetime, datetime]:
-    """Return where a day begins and where the next one does: midnight UTC."""
-    start = datetime.combine(day, time(0), UTC)
+    """Return where a date begins and where the next one does: midnight UTC."""
+    start = datetime.combine(day, time(), UTC)
     return start, start + timedelta(days=1)
 
 

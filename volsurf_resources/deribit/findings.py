@@ -13,7 +13,7 @@ import polars as pl
 from volsurf_resources.deribit.days import EXPIRY
 from volsurf_resources.deribit.names import Option
 from volsurf_resources.deribit.questions import Row
-from volsurf_resources.deribit.snapshot import Snapshot
+from volsurf_resources.deribit.snapshot import Snapshot, instant
 from volsurf_resources.deribit.translation import chain, name_of, number, quoted
 
 MOST_CLOCK_OFFSET_S = 60.0
@@ -133,15 +133,14 @@ def _of_names(snapshot: Snapshot, options: list[tuple[Option, Row]]) -> Iterator
         if name not in known:
             yield name, "unknown_instrument", None, None, "the name is not that of an option"
     listed = {name_of(row): row for row in snapshot.instruments}
-    for name in listed.keys() - known:
+    for name in sorted(listed.keys() - known):
         yield name, "no_quote", None, None, "listed, but the exchange sent no quote"
-    for name in known - listed.keys() if listed else ():
+    for name in sorted(known - listed.keys()) if listed else ():
         yield name, "not_listed", None, None, "quoted, but not among the listed instruments"
     for option, row in options:
         name = name_of(row)
-        ms = listed.get(name, {}).get("expiration_timestamp")
-        if isinstance(ms, int) and ms != 1000 * _expiry(option.expiration_date).timestamp():
-            at = datetime.fromtimestamp(ms / 1000, UTC)
+        at = instant(listed.get(name, {}).get("expiration_timestamp"))
+        if at is not None and at != _expiry(option.expiration_date):
             yield name, "other_expiry", None, None, f"expires at {at}, not at 08:00 UTC of its name"
 
 

@@ -4,14 +4,14 @@ Belongs here: what a `MarketSource` offers, from files. Not here: units, names o
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
 
 from volsurf_resources.calendars import ROUND_THE_CLOCK
 from volsurf_resources.deribit import translation
-from volsurf_resources.deribit.days import DayRange, label_of, utc_day
+from volsurf_resources.deribit.days import DayRange, label_of, to_settlement, utc_day
 from volsurf_resources.deribit.findings import findings
 from volsurf_resources.deribit.names import market_of
 from volsurf_resources.deribit.questions import Candle
@@ -24,10 +24,10 @@ class RecordedDeribit:
     """A `MarketSource` over a folder of snapshots, or over one file.
 
     Bars and index levels are those that the snapshots brought along; a day without has a bar of
-    the spot index at its snapshots. `day_range` says when a day begins and ends.
+    the spot index at its snapshots. `day_range` says when a day's bars begin and end.
     """
 
-    def __init__(self, recordings: Path, *, day_range: DayRange = utc_day) -> None:
+    def __init__(self, recordings: Path, *, day_range: DayRange = to_settlement) -> None:
         self._recordings = Recordings(recordings)
         self._day_range = day_range
 
@@ -78,13 +78,14 @@ class RecordedDeribit:
         return chosen["snapshot"][0] if chosen.height else None
 
     def underlying(self, symbol: str, start: date, end: date) -> pl.DataFrame:
-        """Return daily bars of the days that the snapshots know."""
-        snapshots = list(self._recordings.between(symbol, start, end))
-        bars = _together(snapshot.candles for snapshot in snapshots)
-        known = {datetime.fromtimestamp(bar[0] / 1000.0, UTC).date() for bar in bars}
-        spots = [_spot(own) for own in snapshots if own.taken_at.date() not in known]
-        every = _together([bars, *spots])
-        return translation.underlying_prices(every, symbol, days_of(start, end), self._day_range)
+        """Return daily bars of the days that the snapshots know, of the newest as far as it got."""
+        days, snapshots = days_of(start, end), list(self._recordings.between(symbol, start, end))
+        hourly = _together(snapshot.candles for snapshot in snapshots)
+        told = translation.underlying_prices(hourly, symbol, days, self._day_range)
+        others = [day for day in days if day not in set(told["quote_date"])]
+        spots = _together(map(_spot, snapshots))
+        seen = translation.underlying_prices(spots, symbol, others, utc_day)
+        return pl.concat([told, seen]).sort("quote_date")
 
     def rates(self, session: date) -> pl.DataFrame:
         """Return the rate at which the exchange values: 0."""

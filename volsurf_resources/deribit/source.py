@@ -15,7 +15,7 @@ import polars as pl
 
 from volsurf_resources.deribit import questions, translation
 from volsurf_resources.deribit.client import DeribitClient
-from volsurf_resources.deribit.days import DayRange, utc_day
+from volsurf_resources.deribit.days import DayRange, to_settlement
 from volsurf_resources.deribit.names import market_of
 from volsurf_resources.deribit.recordings import Recordings
 from volsurf_resources.deribit.replay import RecordedDeribit, days_of
@@ -40,7 +40,7 @@ class Deribit:
     coins
         Coins whose volatility index is served.
     day_range
-        When a day begins and ends.
+        When a day's bars begin and end.
     client
         In place of one for `url`, for tests.
     """
@@ -52,7 +52,7 @@ class Deribit:
         recordings: Path,
         timeout_s: float = 30.0,
         coins: Sequence[str] = COINS_WITH_DVOL,
-        day_range: DayRange = utc_day,
+        day_range: DayRange = to_settlement,
         client: DeribitClient | None = None,
     ) -> None:
         self._client = client or DeribitClient(url=url, timeout_s=timeout_s)

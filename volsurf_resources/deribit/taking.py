@@ -128,11 +128,14 @@ def _tickers(
             return None
         return parts.get(f"ticker {name}", lambda: questions.ticker(client, name), None)
 
-    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+    pool = ThreadPoolExecutor(max_workers=AT_ONCE)
+    try:
         for done, row in enumerate(pool.map(ask, names), start=1):
             progress(done, len(names))
             if row is not None:
                 found.append(row)
+    finally:
+        pool.shutdown(cancel_futures=True)  # an interrupt does not wait for the rest
     if left_out:
         parts.missing.append(f"{len(left_out)} more tickers: not asked for after those failures")
     return found

@@ -151,7 +151,7 @@ class Exchange(LoopbackVendor):
         return {
             "status": "ok" if hours else "no_data",
             "ticks": [hour * HOUR_MS for hour in hours],
-            "open": [spot] * len(close),
+            "open": close,
             "high": [price * 1.01 for price in close],
             "low": [spot * 0.99] * len(close),
             "close": close,

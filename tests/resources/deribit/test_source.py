@@ -15,6 +15,7 @@ from tests.resources.deribit.clockwork import START, Clock, client_of
 from tests.resources.deribit.exchange import SPOT, Exchange, ms, names
 from tests.resources.loopback import Answer
 from volsurf_resources.deribit import Deribit, RecordedDeribit, Snapshot
+from volsurf_resources.deribit.days import utc_day
 from volsurf_resources.deribit.findings import findings, staleness
 from volsurf_resources.deribit.names import Option, market_of, parse_option
 from volsurf_resources.deribit.taking import take
@@ -230,44 +231,43 @@ def test_only_the_present_can_be_asked_for(source):
     assert source.sessions("BTC", TODAY - timedelta(days=3), TODAY) == [TODAY]
 
 
-def test_bars_are_days_of_hourly_ones(source, exchange):
-    rows = source.underlying("BTC", TODAY - timedelta(days=60), TODAY)
+def test_bars_are_the_hours_up_to_settlement(source, exchange, clock):
+    rows = source.underlying("BTC", TODAY - timedelta(days=60), TODAY + timedelta(days=1))
     assert rows.schema == schema_of(UNDERLYING_PRICES)
-    assert rows.height == 60  # today is not over
+    assert rows.height == 61  # tomorrow's is not over
+    assert rows["quote_date"].is_sorted()
     assert len(exchange.asked("/get_tradingview_chart_data")) == 3
     bar = rows.row(17, named=True)
     spot = SPOT["BTC"]
-    assert bar["open"], bar["low"] == (spot, 0.99 * spot)
-    assert bar["close"] == pytest.approx(spot * 1.023)
+    assert (bar["open"], bar["low"]) == pytest.approx((spot * 1.008, spot * 0.99))
+    assert bar["close"] == pytest.approx(spot * 1.007)
     assert bar["high"] == pytest.approx(spot * 1.023 * 1.01)
     assert bar["volume"] == 48.0
+    clock.at = datetime(2026, 2, 20, 7, 59, tzinfo=UTC)
     assert source.underlying("BTC", TODAY, TODAY).is_empty()
 
 
 def test_a_day_may_begin_elsewhere(exchange, clock, tmp_path):
-    def from_eight(day: date) -> tuple[datetime, datetime]:
-        end = datetime(day.year, day.month, day.day, 8, tzinfo=UTC)
-        return end - timedelta(days=1), end
-
     client = client_of(exchange.url, clock)
-    with Deribit(recordings=tmp_path, client=client, day_range=from_eight) as source:
-        rows = source.underlying("ETH", TODAY, TODAY + timedelta(days=1))
-    assert rows["quote_date"].to_list() == [TODAY]
-    assert rows["close"][0] == pytest.approx(SPOT["ETH"] * 1.007)
+    with Deribit(recordings=tmp_path, client=client, day_range=utc_day) as source:
+        rows = source.underlying("ETH", TODAY - timedelta(days=1), TODAY)
+    assert rows["quote_date"].to_list() == [TODAY - timedelta(days=1)]
+    assert rows["close"][0] == pytest.approx(SPOT["ETH"] * 1.023)
 
 
 def test_volatility_indices_are_paged_and_in_points(source, exchange):
     start = TODAY - timedelta(days=10)
     rows = source.index_levels(start, TODAY)
     assert rows.schema == schema_of(INDEX_LEVELS)
-    assert dict(rows["index"].value_counts().iter_rows()) == {"DVOL_BTC": 10, "DVOL_ETH": 10}
-    assert rows.row(0)[3:7] == pytest.approx((50.0, 52.0, 49.0, 51.0 + 23 / 24))
+    assert dict(rows["index"].value_counts().iter_rows()) == {"DVOL_BTC": 11, "DVOL_ETH": 11}
+    assert rows.row(0)[3:7] == pytest.approx((50.0, 52.0, 49.0, 51.0 + 7 / 24))
     assert len(exchange.asked("/get_volatility_index_data")) == 6
-    assert source.index_levels(TODAY, TODAY).is_empty()
+    tomorrow = TODAY + timedelta(days=1)
+    assert source.index_levels(tomorrow, tomorrow).is_empty()
 
 
 def test_history_can_travel_with_a_snapshot(source, tmp_path):
-    since = datetime(2026, 2, 10, tzinfo=UTC)
+    since = datetime(2026, 2, 9, 8, tzinfo=UTC)
     taken = source.take("BTC", history_since=since)
     source.recordings.keep(taken, taken.taken_at)
     recorded = RecordedDeribit(tmp_path)
@@ -490,3 +490,14 @@ def test_no_value_in_a_row_costs_the_others(usual, data):
     assert_frame_equal(chain(changed).filter(others), chain(usual).filter(others))
     if row["instrument_name"] == name:
         assert chain(changed).height == chain(usual).height
+
+
+def test_an_expiry_other_than_the_names_is_named(source):
+    snapshot = source.take("BTC")
+    other = ms(datetime(2026, 2, 21, 9, tzinfo=UTC))
+    terms = [snapshot.instruments[0] | {"expiration_timestamp": other}, *snapshot.instruments[1:]]
+    told = found(replace(snapshot, instruments=terms[:-1]))
+    assert told["other_expiry"] == [snapshot.instruments[0]["instrument_name"]]
+    assert told["not_listed"] == [snapshot.instruments[-1]["instrument_name"]]
+    told = found(replace(snapshot, summaries=snapshot.summaries[1:]))
+    assert told["no_quote"] == [snapshot.instruments[0]["instrument_name"]]
