@@ -8,9 +8,11 @@ per year and per 1.00 here. Prices stay in their unit. A ticker is preferred to 
 same instrument, and each quote keeps its own time. Testnet data say so in `data_source`.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from math import isfinite
+from operator import itemgetter
 from typing import Any
 
 import polars as pl
@@ -31,6 +33,7 @@ SOURCE = "deribit"
 TESTNET = "deribit testnet"
 DAYS_PER_YEAR = 365.0
 _POINTS = 100.0
+_FIELDS = 5  # of a bar without volume
 _LEAST_POINTS = 5.0  # the documented samples of the volatility index are decimals, live data points
 
 TRADES = pl.Schema(
@@ -186,11 +189,15 @@ def _identity(options: Sequence[Option]) -> Values:
 
 
 def _quotes(rows: Sequence[Row], snapshot: Snapshot) -> Values:
-    def column(*names: str) -> list[float | None]:
-        return [number(_first(row, names)) for row in rows]
+    greeks = [_inside(row, "greeks") for row in rows]
+    traded = [_inside(row, "stats", row) for row in rows]
+
+    def column(name: str, otherwise: str = "") -> list[float | None]:
+        return [number(row.get(name, row.get(otherwise))) for row in rows]
 
     def greek(name: str, scale: float) -> list[float | None]:
-        return _scaled((number(_inside(row, "greeks").get(name)) for row in rows), scale)
+        told = (number(own.get(name)) for own in greeks)
+        return [None if value is None else scale * value for value in told]
 
     def vol(name: str) -> list[float | None]:
         return [None if not v else v / _POINTS for v in column(name)]
@@ -208,7 +215,7 @@ def _quotes(rows: Sequence[Row], snapshot: Snapshot) -> Values:
         "ask_size": column("best_ask_amount"),
         "last": column("last_price", "last"),
         "mark": column("mark_price"),
-        "volume": [number(_inside(row, "stats", row).get("volume")) for row in rows],
+        "volume": [number(own.get("volume")) for own in traded],
         "open_interest": column("open_interest"),
         "underlying_price": column("underlying_price"),
         "index_price": [index if own is None else own for own in own_index],
@@ -229,24 +236,22 @@ def _inside(row: Row, name: str, otherwise: Row | None = None) -> Row:
     return inner if isinstance(inner, dict) else otherwise or {}
 
 
-def _first(row: Row, names: Iterable[str]) -> Any:
-    return next((row[name] for name in names if name in row), None)
-
-
-def _scaled(values: Iterable[float | None], scale: float) -> list[float | None]:
-    return [None if value is None else scale * value for value in values]
-
-
 def _daily(bars: Sequence[Candle], days: Sequence[date], day_range: DayRange) -> list[Values]:
     """Make one bar of each day's own; a day without any has none. Bars of no numbers are void."""
-    bars = [bar for bar in bars if all(number(value) is not None for value in bar[:5])]
+    known = sorted((bar for bar in map(_numbers, bars) if bar), key=itemgetter(0))
+    times = [bar[0] for bar in known]
     found = []
     for day in days:
-        start, end = (1000.0 * instant.timestamp() for instant in day_range(day))
-        own = [bar for bar in bars if start <= bar[0] < end]
-        if own:
-            found.append({"quote_date": day, **_merged(own)})
+        first, last = (bisect_left(times, 1000.0 * at.timestamp()) for at in day_range(day))
+        if first < last:
+            found.append({"quote_date": day, **_merged(known[first:last])})
     return found
+
+
+def _numbers(bar: Candle) -> Candle:
+    """Return time, open, high, low, close and any volume; nothing if one of them is no number."""
+    values = [value for value in map(number, bar) if value is not None]
+    return values if len(values) == len(bar) >= _FIELDS else []
 
 
 def _merged(bars: Sequence[Candle]) -> Values:
@@ -254,7 +259,7 @@ def _merged(bars: Sequence[Candle]) -> Values:
         return of(bar[n] for bar in bars)
 
     merged = {"open": bars[0][1], "high": over(2, max), "low": over(3, min), "close": bars[-1][4]}
-    return merged | ({"volume": over(5, sum)} if len(bars[0]) > 5 else {})
+    return merged | ({"volume": over(5, sum)} if len(bars[0]) > _FIELDS else {})
 
 
 def _frame(columns: Values, table: Table, height: int) -> pl.DataFrame:

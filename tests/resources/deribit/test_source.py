@@ -15,11 +15,11 @@ from tests.resources.deribit.clockwork import START, Clock, client_of
 from tests.resources.deribit.exchange import SPOT, Exchange, ms, names
 from tests.resources.loopback import Answer
 from volsurf_resources.deribit import Deribit, RecordedDeribit, Snapshot
-from volsurf_resources.deribit.days import utc_day
+from volsurf_resources.deribit.days import to_settlement, utc_day
 from volsurf_resources.deribit.findings import findings, staleness
 from volsurf_resources.deribit.names import Option, market_of, parse_option
 from volsurf_resources.deribit.taking import take
-from volsurf_resources.deribit.translation import chain
+from volsurf_resources.deribit.translation import chain, underlying_prices
 from volsurf_resources.source import MarketSource, NoData, NotAllowed, TryLater, Unreadable
 from volsurf_tables.market import (
     INDEX_LEVELS,
@@ -303,6 +303,25 @@ def test_delivery_prices_and_trades(source, exchange):
     assert trades["vendor_iv"].unique().to_list() == [0.5]
     with pytest.raises(ValueError, match="trades are kept for 1 day"):
         source.trades("BTC", START - timedelta(hours=25), START)
+
+
+def test_two_failures_of_each_question_leave_a_whole_snapshot(source, exchange):
+    for path in ("/get_book_summary_by_currency", "/get_instruments", "/get_index_price"):
+        exchange.script(path, BUSY, Answer(body='{"jsonrpc": "2.0", "resu', cut=10))
+    snapshot = source.take("BTC")
+    assert not snapshot.is_partial
+    assert sum(source.usage().values()) == 9
+    assert chain(snapshot).height == 30
+
+
+def test_bars_of_no_numbers_are_void():
+    day = to_settlement(TODAY)[0]
+    hours = [[ms(day + timedelta(hours=n)), "3.0", 4, 2, 3.5, 1.0] for n in range(4)]
+    hours[1][2] = None
+    hours[2][4] = "?"
+    told = underlying_prices(hours[::-1], "BTC", [TODAY], to_settlement)
+    assert told.row(0)[3:8] == (3.0, 4.0, 2.0, 3.5, 2.0)
+    assert underlying_prices(hours[1:3], "BTC", [TODAY], to_settlement).is_empty()
 
 
 def test_a_snapshot_without_its_terms_is_partial(source, exchange):
