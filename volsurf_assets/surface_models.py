@@ -11,9 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 
+from volsurf_assets.law_surfaces import heston_surface
 from volsurf_assets.smile_quality import PARAMETERS
+from volsurf_tables.stochastic_vol import HESTON_SURFACES
 from volsurf_tables.surface_slices import surface_slices
-from volsurf_tables.surfaces import FITTED_SURFACES, SMILE_MODELS
+from volsurf_tables.surfaces import FITTED_SURFACES, IS_STANDARD, SMILE_MODELS
 from volsurf_tables.table import Table
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -64,4 +66,11 @@ def _of_smiles(model: str) -> SurfaceModel:
     return SurfaceModel((FITTED_SURFACES,), build)
 
 
-SURFACE_MODELS = {model: _of_smiles(model) for model in SMILE_MODELS}
+def _of_heston(laws: pl.DataFrame, smiles: pl.DataFrame) -> VolSurface | None:
+    return heston_surface(laws, surface_of(smiles.filter(IS_STANDARD)))
+
+
+SURFACE_MODELS = {
+    **{model: _of_smiles(model) for model in SMILE_MODELS},
+    "HESTON": SurfaceModel((HESTON_SURFACES, FITTED_SURFACES), _of_heston),
+}

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import timedelta
+from statistics import NormalDist
 
 import numpy as np
 import polars as pl
@@ -239,8 +240,37 @@ def test_start_and_fellers_condition_are_logged(tmp_path, caplog):
     assert "Feller ratio 0.69" in said
 
 
-def test_parameters_stand_in_the_missions_view(tmp_path):
-    lake, _ = lake_of(tmp_path, chain(), only=[*MADE, "fitted_surfaces", "term_structure_params"])
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory):
+    tables = ["fitted_surfaces", "term_structure_params", "surface_points"]
+    return lake_of(tmp_path_factory.mktemp("lake"), chain(), only=[*MADE, *tables])[0]
+
+
+def test_its_vols_stand_on_the_grid_where_quotes_support_them(lake):
+    """R245, against the law itself: at log-moneyness, and at the deltas of its own vols."""
+    points = lake.read("surface_points")
+    grid = points.filter(pl.col("model_type") == "HESTON")
+    assert grid.height == points.filter(pl.col("model_type") == "SVI").height
+    found = grid.filter(pl.col("status") == "interpolated")
+    assert found.height > 100
+    k, vol, tte = (
+        found[name].to_numpy() for name in ("log_moneyness", "implied_vol", "tenor_days")
+    )
+    truth = LAW.implied_vol(1.0, np.exp(k), tte / 365)
+    assert np.abs(vol - truth).max() < 1e-4
+    root = vol * np.sqrt(tte / 365)
+    call_delta = NormalDist().cdf
+    for at, r, axis, x in zip(k, root, found["axis"], found["coordinate"], strict=True):
+        delta = call_delta(-at / r + 0.5 * r)
+        assert x == pytest.approx(at if axis == "log_moneyness" else delta - (x < 0), abs=1e-6)
+    outside = grid.filter(pl.col("status") == "unsupported")
+    assert outside.filter(pl.col("tenor_days").is_in([7, 14, 730])).height == 3 * 18
+    assert outside["implied_vol"].null_count() == outside.height
+    far = outside.filter(pl.col("tenor_days") == 60, pl.col("coordinate") == -0.3)
+    assert far["reason"].to_list() == ["outside the quoted strikes"]
+
+
+def test_parameters_stand_in_the_missions_view(lake):
     found = lake.sql("FROM model_parameters WHERE model_type = 'HESTON'")
     assert found.height == 1
     assert '"kappa":2.' in found["parameters"][0]

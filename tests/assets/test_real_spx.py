@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(
     "VOLSURF_REAL_DATA" not in os.environ, reason="VOLSURF_REAL_DATA names no folder of real data"
 )
 HOLIDAY = date(2019, 5, 27)
+SPY_EX_DATE = date(2019, 6, 21)
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +117,63 @@ def test_windows_of_a_sparse_year_fill(sparse):
     first = premium.filter(pl.col("vrp_zscore").is_not_null())["quote_date"].min()
     before = premium.filter(pl.col("quote_date") < first)["vrp_30d"].is_not_null().sum()
     assert before == 20  # VRP_MIN_HISTORY
+
+
+@pytest.fixture(scope="module")
+def beside_vix(lake, source):
+    """Model-free vol and VIX of each session, with the index's distance from its close in %.
+
+    Some chains were taken before the close. The close is that of SPY, times the ratio of a day
+    between dividends: SPX has no bar here.
+    """
+    spot = lake.read("raw_options_chains").group_by("quote_date").agg(pl.median("underlying_price"))
+    spy = source.underlying("SPY", date(2019, 4, 1), date(2019, 7, 15))
+    ratio = pl.col("underlying_price") / pl.col("spy_close")
+    usual = ratio.median().over(pl.col("quote_date") < SPY_EX_DATE)
+    vix = lake.read("index_levels").filter(pl.col("index") == "VIX")
+    return (
+        lake.read("vrp_metrics")
+        .join(vix.select("quote_date", vix="close"), on="quote_date")
+        .join(spot, on="quote_date")
+        .join(spy.select("quote_date", spy_close="close"), on="quote_date")
+        .with_columns(
+            ours=100.0 * pl.col("model_free_vol_30d"), move_pct=100.0 * (ratio / usual - 1.0)
+        )
+    )
+
+
+def test_model_free_vol_is_vix(beside_vix):
+    """Issue 3, line 4: on all sessions, and closer on those taken within 0.2 % of the close."""
+    assert beside_vix.height == 41
+    gap = beside_vix["ours"] - beside_vix["vix"]
+    assert gap.abs().mean() < 0.5
+    assert abs(gap.mean()) < 0.1
+    assert (beside_vix["model_free_method"] == "cboe_strip").sum() >= 39
+    at_close = beside_vix.filter(pl.col("move_pct").abs() < 0.2)
+    assert at_close.height >= 24
+    assert np.corrcoef(at_close["ours"], at_close["vix"])[0, 1] > 0.97
+    assert (at_close["ours"] - at_close["vix"]).abs().mean() < 0.3
+
+
+def test_what_differs_from_vix_is_the_index_moving_on_until_the_close(beside_vix):
+    """A higher index has a lower VIX: one slope on its move explains most of the distance."""
+    gap, move = (beside_vix["ours"] - beside_vix["vix"]).to_numpy(), beside_vix["move_pct"]
+    slope = np.polyfit(move, gap, 1)[0]
+    assert -2.0 < slope < -0.8
+    moved_on = beside_vix["ours"].to_numpy() - slope * move.to_numpy()
+    assert np.corrcoef(moved_on, beside_vix["vix"])[0, 1] > 0.975
+
+
+def test_every_session_has_a_heston_fit(lake):
+    laws = lake.read("heston_surfaces")
+    assert laws["status"].to_list() == ["fitted"] * 41
+    assert laws["r_squared"].min() > 0.95
+    assert laws["rmse"].median() < 0.6
+    assert (laws["holdout_rmse"] < 1.2 * laws["rmse"]).all()
+    assert laws["rho"].is_between(-0.9, -0.6).all()
+    assert laws["within_2_pct_share"].median() > 0.2  # jumps and short expiries are beyond it
+    starts = dict(laws.group_by("start").len().iter_rows())
+    assert starts["warm"] >= 15
+    assert (laws["vix_change_pct"].abs() < 5.0).to_list()[1:] == [
+        start == "warm" for start in laws["start"][1:]
+    ]

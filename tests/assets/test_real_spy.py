@@ -112,3 +112,23 @@ def test_nothing_looks_ahead_and_a_replay_gives_what_is_stored(lake, settings):
     days = lake.days("vrp_metrics")
     assert list(look_ahead(lake, settings, [days[2], days[-5]])) == []
     assert replay(settings, days[-1]) == []
+
+
+def test_every_session_has_a_heston_fit(lake):
+    laws = lake.read("heston_surfaces")
+    assert laws["status"].to_list() == ["fitted"] * 14
+    assert laws["r_squared"].min() > 0.95
+    assert laws["rmse"].max() < 1.0
+    assert laws["within_2_pct_share"].median() > 0.15  # R248, of liquid strikes
+    assert laws["n_quotes"].min() > 1500
+    assert (laws["holdout_rmse"] < 1.1 * laws["rmse"]).all()
+
+
+def test_model_free_variance_of_an_american_chain(lake):
+    """Above the square of the vol at the money, for the skew; free of early exercise."""
+    premium = lake.read("vrp_metrics")
+    assert (premium["model_free_method"] == "cboe_strip").all()
+    above = premium["model_free_vol_30d"] - premium["implied_vol_30d"]
+    assert above.is_between(0.003, 0.04).all()
+    expected = premium["model_free_variance_30d"] - premium["realized_vol_30d"] ** 2
+    assert (premium["variance_premium_30d"] - expected).abs().max() < 1e-15
