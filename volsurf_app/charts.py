@@ -78,24 +78,25 @@ def chart(
     series: Sequence[Series],
     *,
     ticks: Mapping[float, str] | None = None,
-    upright: float | None = None,
+    upright: tuple[str, float] | None = None,
     size: Size | None = None,
     is_coloured: bool = True,
 ) -> str:
     """Draw series on one pair of axes, the later ones on top, the title naming each.
 
-    `ticks` label the horizontal axis, `upright` is where a vertical line stands.
+    `ticks` label the horizontal axis, `upright` names a vertical line and says where it stands.
     """
     import plotext
 
     size = size or Size()
+    plotext.terminal.limit(False, False)  # a chart fills its own room, not the screen's
     figure = plotext.figure
     figure.clear()
     figure.plot_size(size.width, size.height)
     figure.theme("simple" if is_coloured else "colorless")
     figure.legend(False)
     if upright is not None:
-        figure.line(upright, "vertical", style="dotted")
+        series = (_upright(*upright, series, size), *series)
     for one in series:
         _draw(figure, one)
     if ticks:
@@ -103,6 +104,14 @@ def chart(
     legend = "  ".join(f"{_SEEN.get(s.marker, s.marker)} {s.name}" for s in series)
     figure.title(f"{title}:  {legend}"[: size.width - 4])
     return str(figure.build().string(not is_coloured))
+
+
+def _upright(name: str, x: float, series: Sequence[Series], size: Size) -> Series:
+    """Return a vertical line, a point in each row, as high as the other series."""
+    known = [y for one in series for y in one.y if y is not None]
+    low, step = min(known), (max(known) - min(known)) / size.height
+    heights = [low + n * step for n in range(size.height + 1)]
+    return Series(name, [x] * len(heights), heights, "┊", False)
 
 
 def _draw(figure: Any, series: Series) -> None:

@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from volsurf_app.cli import (
     analytics,
+    dashboard,
     demo,
     export,
     graphs,
@@ -50,6 +51,7 @@ app.command()(looking.status)
 app.command()(graphs.graphs)
 app.command()(export.export)
 app.command()(show.show)
+app.command()(dashboard.dashboard)
 app.add_typer(surface.surface, name="surface")
 app.command()(why.why)
 app.command()(serve.serve)

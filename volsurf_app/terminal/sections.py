@@ -118,7 +118,7 @@ def smile(lake: Lake, view: View) -> Content:
 
     def draw(size: Size, is_coloured: bool) -> str:
         own = _smile_series(picture.curve, quotes, view.model)
-        upright = picture.smile["forward"]
+        upright = ("forward", picture.smile["forward"])
         return chart(title, own, upright=upright, size=size, is_coloured=is_coloured)
 
     has_numbers = quotes.height > 0
@@ -256,7 +256,7 @@ def _expiry_line(rows: pl.DataFrame, place: int) -> str:
         line += f", ATM {100 * own['atm_vol']:.2f} %"
     if own["rmse"] is None:
         return f"{line}: {own['reason']}"
-    return f"{line}, RMSE {own['rmse']:.3f} vol points, forward {own['forward']:.2f}"
+    return f"{line}, RMSE {own['rmse']:.3f} vp, forward {own['forward']:.2f}"
 
 
 def _smile_series(curve: pl.DataFrame, quotes: pl.DataFrame, model: str) -> list[Series]:

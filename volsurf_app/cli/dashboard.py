@@ -1,0 +1,36 @@
+"""The command `dashboard`: the surface in a full-screen terminal.
+
+Belongs here: what is opened. Not here: the app itself (`volsurf_app.terminal`).
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from volsurf_app.cli.analytics import stored_symbol
+from volsurf_app.cli.arguments import Symbol
+from volsurf_app.cli.stored import Model, ModelOption, StoredDay, stored_session
+from volsurf_resources.settings import Settings
+
+
+def dashboard(
+    symbol: Symbol = None,
+    date: StoredDay = None,
+    model: ModelOption = Model.SVI,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Folder of exports. [default: exports in VOLSURF_HOME]", file_okay=False
+        ),
+    ] = None,
+) -> None:
+    """Open the surface in this terminal: sections, expiries and sessions by key; ? for help."""
+    settings = Settings()
+    lake, asked = stored_symbol(symbol, settings)
+    day = stored_session(lake, asked, date)
+    from volsurf_app.terminal.app import Dashboard
+    from volsurf_app.terminal.content import View
+
+    view = View(symbol=asked, day=day, model=model.stored)
+    Dashboard(lake, view, out or settings.volsurf_home / "exports").run()
