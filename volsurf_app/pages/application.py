@@ -31,7 +31,7 @@ PAGES: dict[str, tuple[str, str, Callable[[Choice], None]]] = {
 _ICON = """<svg viewBox="0 0 32 32"><rect width="32" height="32" rx="6" fill="#1f4a80"/>
 <path d="M5 9 C 10 22, 15 25, 27 17" fill="none" stroke="#fff" stroke-width="3"/></svg>"""
 _QUIETER = """<style>
-.block-container {padding-top: 3.6rem; padding-bottom: 2rem; max-width: 1500px;}
+.block-container {padding: 3.6rem min(2.5rem, 4vw) 2rem; max-width: 1500px;}
 [data-testid="stMetricValue"] {font-variant-numeric: tabular-nums;}
 [data-testid="stMetricLabel"] p {color: #6b7684;}
 </style>"""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-_NUMBER_WIDTH = 148  # px: two stand side by side on a phone
+_NUMBER_WIDTH = 150  # px: two stand side by side on a phone
 
 
 def heading(title: str, of: str, told: str) -> None:
@@ -47,7 +47,9 @@ def downloads(frame: "pl.DataFrame", name: str, figure: Figure | None = None) ->
     topic = _topic(name)
     with (
         st.container(horizontal=True, horizontal_alignment="right"),
-        st.popover("Download", type="tertiary", icon=":material/download:"),
+        st.popover(
+            "Download", type="tertiary", icon=":material/download:", key=f"download_{topic}"
+        ),
     ):
         for kind, (mime, made) in files.items():
             st.download_button(
@@ -59,7 +61,7 @@ def downloads(frame: "pl.DataFrame", name: str, figure: Figure | None = None) ->
 
 def figures_of(numbers: Mapping[str, tuple[str, str]]) -> None:
     """Show a row of numbers: label -> (value, what it is)."""
-    row = st.container(horizontal=True, gap="medium")
+    row = st.container(horizontal=True, gap="small")
     for label, (value, meaning) in numbers.items():
         row.metric(label, value, help=meaning, width=_NUMBER_WIDTH)
 

@@ -1,0 +1,187 @@
+"""The pages without a browser: what they say of an address, of gaps, of nothing at all."""
+
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.app.conftest import DAYS, set_home
+from tests.app.web_home import MADE, fill
+from volsurf_app import queries
+from volsurf_app.pages import coverage
+from volsurf_app.plots import difference as difference_plots
+from volsurf_app.queries import diagnostics, differences, evolution
+from volsurf_app.queries.afterwards import premium_ex_post
+from volsurf_app.queries.differences import Side
+from volsurf_tables.surface_slices import surface_slices
+
+SCRIPT = Path(__file__).parents[2] / "volsurf_app" / "pages" / "script.py"
+NEWEST = DAYS[-2]  # the newest session of the filled home
+
+
+@pytest.fixture(scope="module")
+def lake(filled_home, tmp_path_factory):
+    return fill(tmp_path_factory.mktemp("web"), filled_home)
+
+
+@pytest.fixture
+def look(lake, monkeypatch):
+    """Return a page's run at an address."""
+    set_home(monkeypatch, lake.root.parent)
+
+    def at(**address: str) -> AppTest:
+        test = AppTest.from_file(str(SCRIPT), default_timeout=60)
+        for name, value in address.items():
+            test.query_params[name] = value
+        return test.run()
+
+    return at
+
+
+def words(test: AppTest) -> str:
+    parts = (test.warning, test.info, test.caption, test.code, test.error)
+    return "\n".join(str(one.value) for kind in parts for one in kind)
+
+
+def test_without_an_address_the_newest_session_of_the_usual_symbol_is_shown(look, lake):
+    test = look()
+    assert not test.exception
+    (row,) = queries.overview(lake, "SPY", [NEWEST]).rows(named=True)
+    shown = {metric.label: metric.value for metric in test.metric}
+    assert shown["ATM vol, 30 days"] == f"{100 * row['atm_vol_30d']:.2f} %"
+    assert shown["Premium, 30 days"] == f"{100 * row['vrp_30d']:.2f} %"
+    assert shown["Median fit error"] == f"{row['fit_error']:.3f} pts"
+    assert test.query_params["date"] in (str(NEWEST), [str(NEWEST)])
+
+
+def test_an_empty_home_says_what_to_run_and_stays_empty(tmp_path, monkeypatch):
+    set_home(monkeypatch, tmp_path / "none")
+    test = AppTest.from_file(str(SCRIPT), default_timeout=60).run()
+    assert not test.exception
+    assert "no data yet" in words(test)
+    assert "volsurf demo" in words(test)
+    assert not list((tmp_path / "none").iterdir())
+
+
+@pytest.mark.parametrize("symbol", ["QQQ", "'; DROP TABLE x --", "../../etc", "<script>", "ß" * 99])
+def test_an_unknown_symbol_is_told_with_those_there_are(look, symbol):
+    test = look(symbol=symbol)
+    assert not test.exception
+    assert "it holds SPY" in words(test)
+    assert not test.metric
+    assert "<" not in words(test)
+    assert "'" not in words(test)
+
+
+def test_a_session_that_is_not_there_is_told_with_the_nearest(look, lake):
+    test = look(date="2020-01-02")
+    first = lake.days("raw_options_chains", "SPY")[0]
+    assert f"{MADE + 2}, {first} to {NEWEST}" in words(test)
+    assert "volsurf backfill SPY --start 2020-01-02 --end 2020-01-02" in words(test)
+    assert not test.metric
+    (nearest,) = (button for button in test.button if button.label.startswith("Show"))
+    assert nearest.label == f"Show {first}"
+    nearest.click().run()
+    assert "No SVI smile" in words(test)
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-13-45", "", "1; --"])
+def test_a_date_that_is_none_is_told(look, text):
+    test = look(date=text)
+    assert not test.exception
+    assert "YYYY-MM-DD" in words(test)
+
+
+def test_a_chain_that_is_not_fitted_yet_says_what_fits_it(look, lake):
+    day = lake.days("raw_options_chains", "SPY")[0]
+    test = look(date=str(day))
+    assert not test.exception
+    assert f"volsurf eod --symbol SPY --date {day}" in words(test)
+
+
+def test_a_step_moves_date_address_and_numbers(look, lake):
+    test = look()
+    test.button(key="back").click().run()
+    day = DAYS[-3]
+    assert test.sidebar.select_slider[0].value == day
+    (row,) = queries.overview(lake, "SPY", [day]).rows(named=True)
+    shown = {metric.label: metric.value for metric in test.metric}
+    assert shown["ATM vol, 30 days"] == f"{100 * row['atm_vol_30d']:.2f} %"
+
+
+def test_ex_post_rows_were_known_by_the_session_that_is_looked_at(lake):
+    days = lake.days("raw_options_chains", "SPY")
+    until = days[25]
+    known = premium_ex_post(lake, "SPY", until)
+    assert known.height == 5  # sessions 0 to 4 have 21 sessions after them by then
+    assert known["known_on"].max() == until
+    realised = lake.read("realized_volatility", [until])["rv_21d"][0]
+    assert known["realized_vol_next_21d"][-1] == realised
+    assert premium_ex_post(lake, "SPY", days[20]).is_empty()
+
+
+def test_the_list_of_arbitrage_is_the_tables(lake):
+    days = lake.days("raw_options_chains", "SPY")
+    found = diagnostics.arbitrage(lake, "SPY", days)
+    stored = lake.read("fitted_surfaces", days, symbols=["SPY"])
+    stored = stored.filter(~pl.col("passes_no_arbitrage"))
+    assert found.height == stored.height > 0
+    assert set(found.select("model_type", "expiration_date").rows()) == set(
+        stored.select("model_type", "expiration_date").rows()
+    )
+
+
+def test_forward_vols_add_up_to_the_stored_ones(lake):
+    fits = lake.read("fitted_surfaces", [NEWEST]).filter(pl.col("model_type") == "SVI")
+    slices = surface_slices(fits)
+    forwards = evolution.forward_vols(slices)
+    years = slices["tte_years"].diff().drop_nulls()
+    total = (forwards["forward_vol"] ** 2 * years).sum()
+    variance = slices["atm_vol"] ** 2 * slices["tte_years"]
+    assert total == pytest.approx(variance[-1] - variance[0])
+
+
+def test_a_stored_comparison_is_shown_as_stored(lake):
+    before, after = Side(DAYS[-3], "SVI"), Side(NEWEST, "SVI")
+    parts, is_stored = differences.moves(lake, "SPY", before, after)
+    assert is_stored
+    stored = lake.read("surface_changes", [NEWEST]).select(parts.columns)
+    assert parts.equals(stored)
+
+
+def test_a_comparison_for_the_look_agrees_with_the_stored_one(lake):
+    before, after = Side(DAYS[-3], "SVI"), Side(NEWEST, "SVI")
+    stored, _ = differences.moves(lake, "SPY", before, after)
+    looked = differences._compared(lake, "SPY", before, after)
+    for column in stored.columns:
+        for one, other in zip(looked[column], stored[column], strict=True):
+            assert one == (None if other is None else pytest.approx(other, abs=1e-9)), column
+
+
+def test_the_parts_of_a_move_add_up(lake):
+    backwards, is_stored = differences.moves(
+        lake, "SPY", Side(NEWEST, "SVI"), Side(DAYS[-3], "SVI")
+    )
+    assert not is_stored
+    figure = difference_plots.attribution_figure(backwards, "of")
+    moves = figure.data[-1]["x"]
+    parts = [trace["x"] for trace in figure.data[:-1]]
+    assert [sum(own) for own in zip(*parts, strict=True)] == pytest.approx(moves)
+
+
+def test_gaps_become_spans_of_neighbouring_sessions():
+    days = [date(2026, 1, n) for n in (5, 6, 7, 8, 9)]
+    assert coverage.spans_of([days[0], days[1], days[4]], days) == [
+        (days[0], days[1]),
+        (days[4], days[4]),
+    ]
+
+
+def test_a_table_that_was_never_filled_is_no_gap_of_one_session():
+    rows = [("a", date(2026, 1, 5), True), ("a", date(2026, 1, 6), False)]
+    rows += [("b", day, False) for _, day, _ in rows]
+    schema = {"table": pl.String, "quote_date": pl.Date, "is_present": pl.Boolean}
+    covered = pl.DataFrame(rows, schema=schema, orient="row")
+    assert coverage.gaps_of(covered) == [date(2026, 1, 6)]
