@@ -11,11 +11,18 @@ from volsurf_resources.settings import Settings
 
 FEWEST_PER_EXPIRY = 5  # a smile's level, slope and curvature, and what contradicts them
 _EXPIRY = ("root", "expiration_date")
+_COLUMNS = (
+    *("contract_id", "option_type", "strike", "forward", "tte_years", "log_moneyness", "iv_mid"),
+    *_EXPIRY,
+)
 
 
 def options_to_fit(quotes: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     """Return the quotes that smiles are fitted to, of every root of one underlying."""
-    parts = [points_to_fit(rows, settings) for rows in quotes.partition_by("root")]
+    parts = [
+        points_to_fit(rows, settings).select(_COLUMNS)
+        for rows in quotes.partition_by("root", maintain_order=True)
+    ]
     return pl.concat(parts).sort("tte_years", *_EXPIRY, "log_moneyness", "contract_id")
 
 
@@ -32,12 +39,9 @@ def spread_out(options: pl.DataFrame, most: int) -> pl.DataFrame:
     k = pl.col("log_moneyness")
     low, high = k.min().over(_EXPIRY), k.max().over(_EXPIRY)
     part = (share * (k - low) / (high - low)).fill_nan(0.0).floor().clip(0, share - 1)
-    return (
-        kept.with_columns(part=part)
-        .group_by(*_EXPIRY, "part", maintain_order=True)
-        .agg(pl.all().get(pl.len() // 2))
-        .select(options.columns)
-    )
+    place = pl.int_range(pl.len()).over(*_EXPIRY, "part")
+    size = pl.len().over(*_EXPIRY, "part")
+    return kept.with_columns(part=part).filter(place == size // 2).select(options.columns)
 
 
 def held_out(options: pl.DataFrame) -> pl.Series:
