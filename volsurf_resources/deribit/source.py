@@ -86,6 +86,19 @@ class Deribit:
             progress=progress,
         )
 
+    def record(
+        self,
+        symbol: str,
+        *,
+        tickers: Collection[str] = (),
+        history_since: datetime | None = None,
+        progress: Callable[[int, int], None] = lambda done, of: None,
+    ) -> Snapshot:
+        """Ask for a snapshot of now and keep it under its minute, unless that has one."""
+        taken = self.take(symbol, tickers=tickers, history_since=history_since, progress=progress)
+        self.recordings.keep(taken, taken.taken_at)
+        return taken
+
     def chain(self, symbol: str, session: date, *, snapshot: str | None = None) -> pl.DataFrame:
         """Return a day's recorded chains side by side, or the one called HHMM.
 
@@ -96,7 +109,7 @@ class Deribit:
         if session > today:
             raise TryLater(f"{symbol} on {session}: that day has not come")
         if session == today and snapshot is None and not self.snapshots(symbol, session):
-            self._record(symbol, session)
+            self.record(symbol)
         return self._recorded.chain(symbol, session, snapshot=snapshot)
 
     def findings(self, symbol: str, session: date, *, snapshot: str | None = None) -> pl.DataFrame:
@@ -170,12 +183,6 @@ class Deribit:
     ) -> None:
         """Close it."""
         self.close()
-
-    def _record(self, symbol: str, session: date) -> None:
-        taken = self.take(symbol)
-        if taken.taken_at.date() != session:
-            raise TryLater(f"{symbol} on {session}: the exchange's clock says {taken.taken_at}")
-        self.recordings.keep(taken, taken.taken_at)
 
     def _finished(self, start: date, end: date) -> Sequence[date]:
         now = self._client.now()

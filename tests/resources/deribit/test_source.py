@@ -186,8 +186,7 @@ def test_a_replay_needs_nobody_and_no_clock(exchange, clock, source, tmp_path):
 def test_snapshots_of_a_day_stand_side_by_side(source, clock, tmp_path):
     clock.at = datetime(2026, 2, 20, 6, 30, 4, tzinfo=UTC)
     for _ in range(4):
-        taken = source.take("BTC")
-        assert source.recordings.keep(taken, taken.taken_at) is not None
+        source.record("BTC")
         clock.sleep(1795)
     recorded = RecordedDeribit(tmp_path)
     labels = ["0630", "0659", "0729", "0759"]
@@ -212,8 +211,7 @@ def test_snapshots_of_a_day_stand_side_by_side(source, clock, tmp_path):
 
 def test_a_day_seen_only_after_eight_has_its_first_snapshot(source, clock):
     for _ in range(2):
-        taken = source.take("ETH")
-        source.recordings.keep(taken, taken.taken_at)
+        source.record("ETH")
         clock.sleep(600)
     assert source.snapshots("ETH", TODAY) == ["1300", "1310"]
     assert source.official("ETH", TODAY) == "1300"
@@ -268,8 +266,7 @@ def test_volatility_indices_are_paged_and_in_points(source, exchange):
 
 def test_history_can_travel_with_a_snapshot(source, tmp_path):
     since = datetime(2026, 2, 9, 8, tzinfo=UTC)
-    taken = source.take("BTC", history_since=since)
-    source.recordings.keep(taken, taken.taken_at)
+    source.record("BTC", history_since=since)
     recorded = RecordedDeribit(tmp_path)
     days = (date(2026, 2, 10), date(2026, 2, 19))
     assert_frame_equal(recorded.underlying("BTC", *days), source.underlying("BTC", *days))
