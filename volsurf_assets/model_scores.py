@@ -100,7 +100,9 @@ def _heston(session: Session) -> pl.DataFrame:
 
 
 def _ranked(rows: pl.DataFrame) -> pl.DataFrame:
-    most = pl.col("num_expirations").max().over(UNDERLYING)
+    # Heston takes in expiries with too few quotes for a smile of their own.
+    by_expiry = pl.col("num_expirations").filter(pl.col("median_rmse").is_not_null())
+    most = by_expiry.max().over(UNDERLYING).fill_null(0)
     error = pl.col("pooled_holdout_rmse")
     is_whole = (pl.col("num_expirations") >= LEAST_SHARE * most) & error.is_not_null()
     place = pl.when(is_whole).then(error).rank("min").over(UNDERLYING)

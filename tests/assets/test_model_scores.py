@@ -11,6 +11,7 @@ from tests.assets.pipeline import settings_of, simulated_lake
 from volsurf_assets.model_scores import LEAST_SHARE, model_scores
 from volsurf_resources.lake import Lake
 from volsurf_tables.models import SABR_SMILES, SMILE_MODELS
+from volsurf_tables.stochastic_vol import HESTON_SURFACES
 from volsurf_tables.surfaces import FITTED_SURFACES
 
 FITS = ("fitted_surfaces", "sabr_smiles", "smile_models")
@@ -118,6 +119,22 @@ def test_a_model_that_fits_only_the_easy_expiries_has_no_rank(tmp_path):
     assert (scores["CONVEX"]["rank"], scores["SVI"]["rank"], scores["SABR"]["rank"]) == (1, 2, None)
     assert scores["SABR"]["status"] == "partial"
     assert scores["SABR"]["reason"] == "17 of 20 expiries fitted"
+
+
+def test_heston_takes_in_thin_expiries_and_leaves_the_ranks_of_others(tmp_path):
+    one = {"symbol": "SPX", "quote_date": DAY, "snapshot": "EOD", "status": "fitted",
+           "rmse": 0.3, "holdout_rmse": 0.4, "n_expiries": 30, "n_quotes": 400}  # fmt: skip
+    heston = pl.DataFrame([one], schema_overrides=HESTON_SURFACES.schema).select(
+        (pl.col(name) if name in one else pl.lit(None)).cast(dtype).alias(name)
+        for name, dtype in HESTON_SURFACES.schema.items()
+    )
+    svi = hand_fits(FITTED_SURFACES, "SVI", [0.1] * 20)
+    scores = scored(tmp_path, (FITTED_SURFACES, svi), (HESTON_SURFACES, heston))
+    assert (scores["SVI"]["rank"], scores["HESTON"]["rank"]) == (1, 2)
+    assert scores["HESTON"]["median_holdout_rmse"] is None
+    assert scores["HESTON"]["pooled_holdout_rmse"] == 0.4
+    (alone,) = scored(tmp_path / "alone", (HESTON_SURFACES, heston)).values()
+    assert (alone["rank"], alone["status"]) == (1, "scored")
 
 
 def test_carried_fits_say_nothing_of_their_session(tmp_path):
