@@ -15,6 +15,7 @@ from volsurf_assets.intake import Clock
 from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings
 from volsurf_tables.market import MARKET_RATES, RAW_OPTIONS_CHAINS, UNDERLYING_PRICES
+from volsurf_tables.models import SABR_SMILES, SMILE_MODELS
 from volsurf_tables.quotes import QUOTE_ISSUES
 from volsurf_tables.stochastic_vol import HESTON_PARAMETERS, HESTON_SURFACES
 from volsurf_tables.surfaces import FITTED_SURFACES, IS_STANDARD
@@ -165,15 +166,9 @@ def quote_quality(view: View) -> Finding:
     return Finding(dates_of(wrong), shown([wrong]))
 
 
-def numbers(view: View) -> Finding:
+def _numbers(view: View, table: Table) -> Finding:
     """Look for fits that failed as computations."""
-    wrong = findings.numerical_failures(view.rows(FITTED_SURFACES, view.days), FITTED_SURFACES)
-    return Finding(dates_of(wrong), shown([wrong]))
-
-
-def heston_numbers(view: View) -> Finding:
-    """Look for calibrations that failed as computations."""
-    wrong = findings.numerical_failures(view.rows(HESTON_SURFACES, view.days), HESTON_SURFACES)
+    wrong = findings.numerical_failures(view.rows(table, view.days), table)
     return Finding(dates_of(wrong), shown([wrong]))
 
 
@@ -224,9 +219,13 @@ JUDGEMENTS: tuple[Check, ...] = (
     Check("arbitrage_share_below_1_percent", FITTED_SURFACES,
           "Fewer than 1 % of the smiles allow arbitrage.", arbitrage),
     Check("no_numerical_failures", FITTED_SURFACES,
-          "No fit failed as a computation.", numbers),
+          "No fit failed as a computation.", lambda view: _numbers(view, FITTED_SURFACES)),
+    Check("no_numerical_failures", SABR_SMILES,
+          "No fit failed as a computation.", lambda view: _numbers(view, SABR_SMILES)),
+    Check("no_numerical_failures", SMILE_MODELS,
+          "No fit failed as a computation.", lambda view: _numbers(view, SMILE_MODELS)),
     Check("no_numerical_failures", HESTON_SURFACES,
-          "No calibration failed as a computation.", heston_numbers),
+          "No calibration failed as a computation.", lambda view: _numbers(view, HESTON_SURFACES)),
     Check("fit_error_is_small", HESTON_SURFACES,
           "The fit error is below MAX_HESTON_RMSE_VOL_POINTS.", heston_error),
     Check("parameters_have_not_jumped", HESTON_SURFACES,

@@ -61,7 +61,7 @@ def _fit_root(root: RootQuotes, settings: Settings) -> pl.DataFrame:
     try:
         fits = _fit(root, settings)
     except (ArithmeticError, RuntimeError, ValueError) as error:
-        fits = _all_failed(root, f"{type(error).__name__}: {error}")
+        fits = _all_failed(root, f"no convergence: {type(error).__name__}: {error}")
     rows = described(root, fits.smiles, fits.blind)
     judged = with_outcome(
         pl.concat([rows, fits.columns], how="horizontal"), fits.failures, settings

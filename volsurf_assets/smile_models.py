@@ -98,7 +98,7 @@ def _fit(
             return None, f"no convergence: {fit.status.name.lower()}"
         w = fit.smile.total_variance(np.append(k, 0.0))
     except (ArithmeticError, RuntimeError, ValueError) as error:
-        return None, f"{type(error).__name__}: {error}"
+        return None, f"no convergence: {type(error).__name__}: {error}"
     if not (np.isfinite(w).all() and (w > 0.0).all()):
-        return None, "total variance is not positive at the quotes"
+        return None, "no convergence: total variance is not positive at the quotes"
     return fit.smile, None

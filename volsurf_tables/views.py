@@ -133,7 +133,11 @@ MODEL_PARAMETERS = View(
     meaning="Parameters of every fitted model, one row per fit.",
     columns=(
         instant("time", "End of the session, or the snapshot, whose quotes were fitted."),
-        word("model_type", "SVI or SSVI for a smile; power_law and HESTON for a surface."),
+        word(
+            "model_type",
+            "SVI, SSVI, SABR or a model of SMILE_MODELS for a smile; power_law and HESTON for a "
+            "surface.",
+        ),
         word("underlying", "Ticker of the underlying."),
         Column(
             name="maturity",
@@ -144,7 +148,10 @@ MODEL_PARAMETERS = View(
         word("parameters", "JSON object of the parameters by name."),
         number("fit_quality", "vol points", "Root mean squared error of the fit."),
     ),
-    reads=("fitted_surfaces", "heston_surfaces", "term_structure_params"),
+    reads=(
+        *("fitted_surfaces", "sabr_smiles", "smile_models"),
+        *("heston_surfaces", "term_structure_params"),
+    ),
     query=f"""
 SELECT {_SESSION_END.format("smiles")} AS "time", model_type, symbol AS underlying,
     expiration_date AS maturity,
@@ -152,6 +159,14 @@ SELECT {_SESSION_END.format("smiles")} AS "time", model_type, symbol AS underlyi
         'sigma', svi_sigma) AS parameters,
     rmse AS fit_quality
 FROM main.fitted_surfaces AS smiles WHERE svi_a IS NOT NULL
+UNION ALL
+SELECT {_SESSION_END.format("sabr")}, 'SABR', symbol, expiration_date,
+    json_object('root', root, 'alpha', alpha, 'beta', beta, 'rho', rho, 'nu', nu), rmse
+FROM main.sabr_smiles AS sabr WHERE alpha IS NOT NULL
+UNION ALL
+SELECT {_SESSION_END.format("others")}, model_type, symbol, expiration_date,
+    json_merge_patch(json_object('root', root), parameters), rmse
+FROM main.smile_models AS others WHERE parameters IS NOT NULL
 UNION ALL
 SELECT {_SESSION_END.format("terms")}, model_type, symbol, CAST(NULL AS DATE),
     json_object('atm_term_a', atm_term_a, 'atm_term_b', atm_term_b,

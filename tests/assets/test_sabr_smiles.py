@@ -1,5 +1,6 @@
 """SABR smiles: known models come back, curves price between expiries, failures stand alone."""
 
+import json
 from datetime import timedelta
 
 import numpy as np
@@ -114,6 +115,15 @@ def test_stored_errors_follow_from_stored_parameters_and_quotes(tmp_path):
     assert row["inside_spread_share"] == pytest.approx(inside.mean())
 
 
+def test_parameters_stand_in_the_missions_view(lake, rows):
+    found = lake.sql("FROM model_parameters WHERE model_type = 'SABR'").sort("maturity")
+    assert found["maturity"].equals(rows["expiration_date"].alias("maturity"))
+    said = json.loads(found["parameters"][0])
+    names = ("root", "alpha", "beta", "rho", "nu")
+    assert said == {name: rows[name][0] for name in names}
+    assert found["fit_quality"].to_list() == rows["rmse"].to_list()
+
+
 def test_curves_through_the_expiries_are_stored_and_price_between_them(rows):
     for row in rows.iter_rows(named=True):
         truth = model(row["tte_years"])
@@ -174,7 +184,7 @@ def test_a_failing_sabr_is_carried_and_stops_no_other_model(two_days, monkeypatc
         lake.read("sabr_smiles", [day]).sort("expiration_date") for day in (first, second)
     )
     assert after["status"].to_list() == ["carried"] * 2
-    assert set(after["reason"]) == {"ArithmeticError: forced"}
+    assert set(after["reason"]) == {"no convergence: ArithmeticError: forced"}
     assert set(after["parameters_date"]) == {first}
     kept = ["alpha", "beta", "rho", "nu", "atm_vol", "tte_years"]
     assert after.select(kept).equals(before.select(kept))
@@ -192,7 +202,7 @@ def test_without_a_past_fit_a_failure_is_a_failure(two_days, monkeypatch):
     make(lake, settings, [first], TABLES)
     rows = lake.read("sabr_smiles", [first])
     assert set(rows["status"]) == {"failed"}
-    assert set(rows["reason"]) == {"ArithmeticError: forced; nothing to carry"}
+    assert set(rows["reason"]) == {"no convergence: ArithmeticError: forced; nothing to carry"}
     assert rows["alpha"].is_null().all()
     assert rows["num_points"].min() > 10
 

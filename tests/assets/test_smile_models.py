@@ -1,5 +1,6 @@
 """Registered smile models: each is fitted, stored and read again; a new one by being registered."""
 
+import json
 import math
 from dataclasses import dataclass
 from datetime import timedelta
@@ -98,6 +99,10 @@ def test_every_registered_model_is_fitted_stored_and_read_again(tmp_path, name):
         at_money = smile.total_variance(np.zeros(1))[0] / row["tte_years"]
         assert row["atm_vol"] == pytest.approx(math.sqrt(at_money), abs=1e-12)
         assert row["skew_25delta"] > 0.0
+    found = lake.sql(f"FROM model_parameters WHERE model_type = '{name.upper()}'").sort("maturity")
+    for seen, row in zip(found.iter_rows(named=True), rows.iter_rows(named=True), strict=True):
+        assert json.loads(seen["parameters"]) == {"root": "SPX"} | json.loads(row["parameters"])
+        assert seen["fit_quality"] == row["rmse"]
 
 
 def test_a_toy_model_is_one_line_in_the_register(tmp_path, monkeypatch):
@@ -120,8 +125,8 @@ def test_a_toy_model_is_one_line_in_the_register(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        (RaisingSmile, "ValueError: no such luck"),
-        (NowhereSmile, "total variance is not positive at the quotes"),
+        (RaisingSmile, "no convergence: ValueError: no such luck"),
+        (NowhereSmile, "no convergence: total variance is not positive at the quotes"),
     ],
 )
 def test_a_model_that_fails_leaves_the_others(tmp_path, monkeypatch, model, reason):
