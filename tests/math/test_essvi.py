@@ -10,6 +10,7 @@ import pytest
 from volsurf_math.arbitrage import calendar_slope
 from volsurf_math.smiles.base import FitStatus
 from volsurf_math.smiles.svi import RawSvi
+from volsurf_math.smiles.svi_quantities import smile_quantities
 from volsurf_math.surfaces.essvi import Essvi, fit_essvi
 from volsurf_math.surfaces.essvi_fit import N_CONDITIONS, conditions
 
@@ -266,3 +267,36 @@ def slsqp_cost(market, start):
         for x in (scale, free(market.truth))
     ]  # fmt: skip
     return min(f.fun for f in found if room(f.x * scale).min() > -1e-9) / 1e3
+
+
+def test_slopes_of_raw_svi_are_its_derivatives():
+    """Central differences, all of one parameter at a time: slices do not depend on each other."""
+    surface = random_market(np.random.default_rng(8)).truth
+    slopes = surface.raw_svi_slopes()
+    columns = {"theta": surface.theta, "rho": surface.rho, "psi": surface.psi}
+    for j, (name, values) in enumerate(columns.items()):
+        step = 1e-6 * np.abs(values)
+        up, down = (Essvi(**(columns | {name: values + s * step})).raw_svi() for s in (1.0, -1.0))
+        difference = (up - down) / (2.0 * step[:, None])
+        np.testing.assert_allclose(slopes[:, :, j], difference, rtol=1e-6, atol=1e-9)
+
+
+def test_standard_errors_of_vols_are_the_scatter_of_fits():
+    """The covariance in raw SVI parameters gives the scatter over noisy copies of one market."""
+    rng = np.random.default_rng(4)
+    market = random_market(rng, n_slices=4)
+    sd = 0.01 * market.w
+    fits = [
+        fit_essvi(market.k, market.w + sd * rng.normal(size=sd.size), sd**-2.0, market.offsets)
+        for _ in range(150)
+    ]
+    vols, errors = [], []
+    for fit in fits:
+        slopes = fit.surface.raw_svi_slopes()
+        raw = slopes @ fit.covariance @ slopes.transpose(0, 2, 1)
+        found = smile_quantities(fit.surface.raw_svi(), raw, market.tte)
+        vols.append((found.atm_vol, found.skew_25delta))
+        errors.append((found.atm_vol_std_error, found.skew_25delta_std_error))
+    ratio = np.mean(errors, axis=0) / np.std(vols, axis=0)
+    assert (ratio > 0.8).all()
+    assert (ratio[0] < 1.3).all()  # a condition that binds the skew makes it better known
