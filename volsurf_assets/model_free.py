@@ -52,10 +52,9 @@ def model_free(quotes: pl.DataFrame, smiles: pl.DataFrame, days: int) -> ModelFr
     from volsurf_math.variance_swap import smile_variance
 
     at = days / DAYS_PER_YEAR
-    strips = {
-        float(rows["tte_years"][0]): rows
-        for rows in quotes.partition_by("root", "expiration_date", maintain_order=True)
-    }
+    parts = quotes.sort("root").partition_by("root", "expiration_date", maintain_order=True)
+    parts.sort(key=lambda rows: rows.height)  # of two roots that settle at once, the fuller one
+    strips = {float(rows["tte_years"][0]): rows for rows in parts}
     reaches: list[float] = []
 
     def of_strip(tte: float) -> float | None:
