@@ -23,8 +23,6 @@ from volsurf_app.cli.arguments import (
 from volsurf_app.cli.console import Shown, console, hundredths, number, percent, points, show_frame
 from volsurf_app.cli.working import carry_out, finish
 from volsurf_resources.settings import Settings
-from volsurf_tables.models import table_of
-from volsurf_tables.stochastic_vol import HESTON_PARAMETERS, HESTON_SURFACES
 
 if TYPE_CHECKING:
     from volsurf_resources.lake import Lake
@@ -58,7 +56,7 @@ _TERMS: Shown = {
     "reason": ("reason", None),
 }
 _HESTON: Shown = {
-    **{name: (name, number) for name in HESTON_PARAMETERS},
+    **{name: (name, number) for name in ("kappa", "theta", "sigma", "rho", "v0")},
     "feller_ratio": ("Feller", number),
     "rmse": ("RMSE", points),
     "holdout_rmse": ("left out", points),
@@ -113,11 +111,14 @@ def surfaces(
 ) -> None:
     """Fit one smile per expiry of a session and show status, errors and violations."""
     from volsurf_app import queries
+    from volsurf_tables.models import table_of
+    from volsurf_tables.stochastic_vol import HESTON_SURFACES
 
     settings = Settings()
     day = session_of(date)
     model_type = model_of(model, settings)
     lake, asked = stored_symbol(symbol, settings)
+
     table = table_of(model_type)
     summary = carry_out(settings, asked, [day], tables=[table.name], ingest=False, force=force)
     title = f"{asked} {day}, {model_type}: vols in %, errors in vol points"

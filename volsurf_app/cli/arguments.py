@@ -16,7 +16,6 @@ from volsurf_resources.exchange_calendar import (
     sessions,
 )
 from volsurf_resources.settings import Settings
-from volsurf_tables.models import OWN_TABLES, SMILE_MODELS, model_type_of, table_of
 
 Symbol = Annotated[
     str | None,
@@ -60,6 +59,8 @@ def symbol_of(text: str | None, settings: Settings) -> str:
 
 def model_of(text: str, settings: Settings) -> str:
     """Return the model type asked for; one that is not fitted is refused."""
+    from volsurf_tables.models import OWN_TABLES, SMILE_MODELS, model_type_of, table_of
+
     asked = text.strip().upper()
     if asked in OWN_TABLES:
         return asked
