@@ -24,7 +24,7 @@ from volsurf_app.api.asking import (
     Points,
 )
 from volsurf_app.api.observing import Health, Metrics, health_of
-from volsurf_app.api.problems import Problem
+from volsurf_app.api.problems import MEDIA_TYPE, Problem
 from volsurf_app.client import STANDARD_GRID, GridSpec
 from volsurf_app.contract_greeks import greeks
 from volsurf_app.queries import symbols as stored_symbols
@@ -40,7 +40,7 @@ Symbol = Annotated[
     str, Path(description="Underlying, as SPY.", max_length=10, pattern=r"^[A-Za-z][A-Za-z0-9.]*$")
 ]
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": told}
+    status: {"description": told, "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
     for status, told in {
         401: "The server's token is missing.",
         404: "The store does not hold what was asked for.",
