@@ -37,11 +37,6 @@ class Choice:
         """Sessions up to the chosen one: what could be known then."""
         return list(self.days[: bisect_left(self.days, self.day) + 1])
 
-    @property
-    def name(self) -> str:
-        """Beginning of the name of a downloaded file."""
-        return f"{self.symbol}_{self.day}"
-
 
 def choose(settings: Settings, lake: Lake) -> Choice | None:
     """Draw the sidebar; return the choice, or None after saying why there is none."""

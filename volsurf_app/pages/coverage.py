@@ -47,17 +47,17 @@ def draw(choice: Choice) -> None:
     )
     of = f"{choice.symbol} · {first} to {last}"
     alt = "Tables over sessions: green stored, red missing, grey without any row."
-    picture(plots.tables_figure(covered, of), covered, f"{choice.name}_coverage", alt)
+    picture(choice, plots.tables_figure(covered, of), covered, "coverage", alt)
     chosen = st.selectbox("Table", tables, key="coverage_table", label_visibility="collapsed")
     figure = plots.calendar_figure(covered, chosen, of)
     own = covered.filter(pl.col("table") == chosen)
-    picture(figure, own, f"{choice.name}_calendar", f"Calendar of {chosen}.")
+    picture(choice, figure, own, "calendar", f"Calendar of {chosen}.")
     st.caption("Green is stored, red missing, grey a table that has no row at all.")
     _fill(choice, covered, gaps)
     st.markdown("#### Newest writes")
     writes = queries.last_writes(choice.lake)
     table(writes.with_columns(pl.col("run_id").str.slice(0, 8)), _WRITES, key="last_writes")
-    downloads(writes, f"{choice.name}_writes")
+    downloads(choice, writes, "writes")
     why_table(choice, "raw_options_chains")
 
 

@@ -68,17 +68,17 @@ def draw(choice: Choice) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         figure = plots.error_figure(history, subtitle(choice))
-        picture(figure, history, f"{choice.name}_fit_error", "Fit errors session by session.")
+        picture(choice, figure, history, "fit_error", "Fit errors session by session.")
     with right:
         figure = plots.outcome_figure(history, subtitle(choice))
-        picture(figure, history, f"{choice.name}_outcome", "Outcomes of fits by session.")
+        picture(choice, figure, history, "outcome", "Outcomes of fits by session.")
     residuals = ask(
         choice.lake, residuals_of_day, choice.symbol, choice.day, choice.model,
         reads=_QUOTES, days=[choice.day],
     )  # fmt: skip
     figure = plots.residual_figure(residuals, subtitle(choice))
     alt = "Residual of every fitted quote of the session over its moneyness."
-    picture(figure, residuals, f"{choice.name}_residuals", alt)
+    picture(choice, figure, residuals, "residuals", alt)
     _arbitrage(choice, days)
     _scores(choice)
     why_table(choice, *READS)
@@ -140,7 +140,7 @@ def _arbitrage(choice: Choice, days: Sequence[date]) -> None:
         return
     st.caption(f"{shown.height:,} smiles with a violation from {ends[0]} to {ends[1]}.")
     table(shown, _ARBITRAGE, key="arbitrage_list")
-    downloads(shown, f"{choice.name}_arbitrage")
+    downloads(choice, shown, "arbitrage")
 
 
 def _scores(choice: Choice) -> None:
@@ -150,4 +150,4 @@ def _scores(choice: Choice) -> None:
         st.caption(f"No scores of {choice.day} are stored.")
         return
     table(scores.sort("rank", nulls_last=True), _SCORES, key="model_scores")
-    downloads(scores, f"{choice.name}_model_scores")
+    downloads(choice, scores, "model_scores")

@@ -55,10 +55,10 @@ def draw(choice: Choice) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         alt = "Change of implied volatility by tenor and moneyness."
-        picture(plots.change_figure(change, of), change, f"{choice.name}_change", alt)
+        picture(choice, plots.change_figure(change, of), change, "change", alt)
     with right:
         alt = "The move of each tenor taken apart into spot, level, term, skew and curvature."
-        picture(plots.attribution_figure(parts, of), parts, f"{choice.name}_moves", alt)
+        picture(choice, plots.attribution_figure(parts, of), parts, "moves", alt)
     st.caption(
         "What is taken apart is the move of the strike that stood one standard deviation below "
         "the later forward: *spot* is what it gains by sliding along the old smile, *level* what "
@@ -67,7 +67,7 @@ def draw(choice: Choice) -> None:
         + ("Stored in `surface_changes`." if is_stored else "Compared for this page, not stored.")
     )
     table(parts, _MOVES, key="moves")
-    downloads(parts, f"{choice.name}_move_table")
+    downloads(choice, parts, "move_table")
     why_table(choice, "surface_changes", "surface_points")
 
 

@@ -30,13 +30,21 @@ def subtitle(choice: Choice) -> str:
     return f"{choice.symbol} · {choice.day} · end of day · {choice.model}"
 
 
-def picture(figure: Figure, frame: "pl.DataFrame", name: str, alt: str) -> None:
-    """Show a figure, and offer its numbers and itself for download."""
-    draw_figure(figure, f"picture_{_topic(name)}", name, alt)
-    downloads(frame, name, figure)
+def picture(
+    choice: Choice, figure: Figure, frame: "pl.DataFrame", topic: str, alt: str, of: str = ""
+) -> None:
+    """Show a figure, and offer its numbers and itself for download.
+
+    `topic` is the picture's name on its page, the same from session to session; `of` what else
+    belongs in the name of its files.
+    """
+    draw_figure(figure, f"picture_{topic}", _file(choice, topic, of), alt)
+    downloads(choice, frame, topic, figure, of)
 
 
-def downloads(frame: "pl.DataFrame", name: str, figure: Figure | None = None) -> None:
+def downloads(
+    choice: Choice, frame: "pl.DataFrame", topic: str, figure: Figure | None = None, of: str = ""
+) -> None:
     """Offer a frame as CSV and JSON, and its picture as a page of its own."""
     files: dict[str, tuple[str, Any]] = {
         "CSV": ("text/csv", frame.write_csv),
@@ -44,12 +52,11 @@ def downloads(frame: "pl.DataFrame", name: str, figure: Figure | None = None) ->
     }
     if figure is not None:
         files["HTML"] = ("text/html", figure.html)
-    topic = _topic(name)
+    name = _file(choice, topic, of)
+    look: dict[str, Any] = {"type": "tertiary", "icon": ":material/download:"}
     with (
         st.container(horizontal=True, horizontal_alignment="right"),
-        st.popover(
-            "Download", type="tertiary", icon=":material/download:", key=f"download_{topic}"
-        ),
+        st.popover("Download", key=f"download_{topic}", **look),
     ):
         for kind, (mime, made) in files.items():
             st.download_button(
@@ -101,6 +108,5 @@ def counted(words: Sequence[tuple[int, str]]) -> str:
     return ", ".join(f"{n:,} {word}" for n, word in words if n)
 
 
-def _topic(name: str) -> str:
-    """Name of a download without symbol and date: the same widget from session to session."""
-    return name.split("_", 2)[-1]
+def _file(choice: Choice, topic: str, of: str) -> str:
+    return "_".join(word for word in (choice.symbol, str(choice.day), topic, of) if word)

@@ -101,20 +101,20 @@ def _pictures(choice: Choice, rows: pl.DataFrame, names: plots.Compared, which: 
     shown = rows.select("quote_date", names.implied, names.realised, names.premium)
     of = f"{choice.symbol} · to {choice.day} · end of day"
     alt = "Implied and realised volatility, and the premium between them, by session."
-    picture(plots.series_figure(shown, names, of), shown, f"{choice.name}_{which}_series", alt)
+    picture(choice, plots.series_figure(shown, names, of), shown, f"{which}_series", alt)
     marks = percentiles(shown[names.premium])
     left, right = st.columns(2, gap="medium")
     with left:
         figure = plots.scatter_figure(shown, names, of)
         alt = "Implied against realised volatility, a point per session."
-        picture(figure, shown, f"{choice.name}_{which}_scatter", alt)
+        picture(choice, figure, shown, f"{which}_scatter", alt)
     with right:
         lines = {name: value for name, value in marks.items() if name in ("5 %", "50 %", "95 %")}
         if (last := shown[names.premium].drop_nulls()).len():
             lines["last"] = float(last[-1])
         figure = plots.distribution_figure(shown, names, lines, of)
-        picture(figure, shown, f"{choice.name}_{which}_distribution", "How large premiums were.")
-    _percentiles(marks, f"{choice.name}_{which}_percentiles")
+        picture(choice, figure, shown, f"{which}_distribution", "How large premiums were.")
+    _percentiles(choice, marks, f"{which}_percentiles")
 
 
 def percentiles(values: pl.Series) -> dict[str, float]:
@@ -126,10 +126,10 @@ def percentiles(values: pl.Series) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _percentiles(marks: dict[str, float], name: str) -> None:
+def _percentiles(choice: Choice, marks: dict[str, float], name: str) -> None:
     if not marks:
         return
     frame = pl.DataFrame([marks])
     st.markdown("**Percentiles of the premium**")
     table(frame, {mark: (mark, "percent") for mark in marks}, name)
-    downloads(frame, name)
+    downloads(choice, frame, name)

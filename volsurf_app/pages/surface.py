@@ -100,7 +100,7 @@ def _axis() -> str:
 def _sheet(choice: Choice, sheet: SurfaceSheet, axis: str) -> None:
     figure = surface_figure(sheet, axis, subtitle(choice))
     alt = "Implied volatility over strike and days to expiry, in three dimensions."
-    picture(figure, sheet.frame(), f"{choice.name}_surface", alt)
+    picture(choice, figure, sheet.frame(), "surface", alt)
 
 
 def _expiry(choice: Choice, fits: pl.DataFrame) -> Expiry:
@@ -122,7 +122,7 @@ def _smile(choice: Choice, root: str, expiry: date) -> None:
     )  # fmt: skip
     figure = smile_figure(shown, subtitle(choice))
     alt = f"Quotes of {root} {expiry} at their implied vols, the fitted smile and its residuals."
-    picture(figure, shown.quotes, f"{choice.name}_smile_{expiry}", alt)
+    picture(choice, figure, shown.quotes, "smile", alt, str(expiry))
     smile = shown.smile
     st.caption(
         f"{smile['status']} to {smile['num_points'] or 0:,} quotes · RMSE "

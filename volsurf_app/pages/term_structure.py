@@ -55,7 +55,7 @@ def draw(choice: Choice) -> None:
         _tenors(choice, points, "skew_25delta", "25-delta skew by tenor", "put − call, vol")
         figure = terms.strips(laws, _LAWS, "Power laws, history", subtitle(choice), ".4f")
         alt = "Stored power laws of the term structure, session by session."
-        picture(figure, laws, f"{choice.name}_power_laws", alt)
+        picture(choice, figure, laws, "power_laws", alt)
     why_table(choice, *READS)
 
 
@@ -102,7 +102,7 @@ def _atm(choice: Choice, smiles: pl.DataFrame, law: dict[str, float | None]) -> 
         terms.add_power_law(figure, smiles["days"].to_list(), law["atm_term_a"], law["atm_term_b"])
     columns = ["root", "expiration_date", "days", "atm_vol", "atm_vol_std_error", "status"]
     alt = "At-the-money volatility over days to expiry, with the stored power law."
-    picture(figure, smiles.select(columns), f"{choice.name}_atm_term", alt)
+    picture(choice, figure, smiles.select(columns), "atm_term", alt)
 
 
 def _skew(choice: Choice, smiles: pl.DataFrame, law: dict[str, float | None]) -> None:
@@ -114,20 +114,20 @@ def _skew(choice: Choice, smiles: pl.DataFrame, law: dict[str, float | None]) ->
         terms.add_power_law(figure, known, law["skew_term_a"], law["skew_term_b"])
     columns = ["root", "expiration_date", "days", "skew_25delta", "skew_25delta_std_error"]
     alt = "25-delta skew over days to expiry, with the stored power law."
-    picture(figure, smiles.select(columns), f"{choice.name}_skew_term", alt)
+    picture(choice, figure, smiles.select(columns), "skew_term", alt)
 
 
 def _forward(choice: Choice, smiles: pl.DataFrame) -> None:
     forwards = evolution.forward_vols(surface_slices(smiles))
     figure = terms.forward_vol_figure(forwards, subtitle(choice))
     alt = "Forward volatility between neighbouring expiries."
-    picture(figure, forwards, f"{choice.name}_forward_vol", alt)
+    picture(choice, figure, forwards, "forward_vol", alt)
 
 
 def _tenors(choice: Choice, points: pl.DataFrame, column: str, title: str, unit: str) -> None:
     figure = terms.tenor_figure(points, column, title, unit, subtitle(choice))
     rows = points.select("quote_date", "tenor_days", column)
-    picture(figure, rows, f"{choice.name}_{column}_history", f"{title}, session by session.")
+    picture(choice, figure, rows, f"{column}_history", f"{title}, session by session.")
 
 
 def _parameters(choice: Choice) -> None:
@@ -139,4 +139,4 @@ def _parameters(choice: Choice) -> None:
     title = f"Parameters of the smile nearest to {tenor} days"
     figure = terms.parameter_figure(history, title, subtitle(choice))
     alt = "Raw SVI parameters of one smile per session."
-    picture(figure, history, f"{choice.name}_parameters", alt)
+    picture(choice, figure, history, "parameters", alt)
