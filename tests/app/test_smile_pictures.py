@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from tests.app.conftest import DAYS
-from volsurf_app import queries
+from volsurf_app import queries, surface
 from volsurf_resources.lake import Lake
 
 DAY = DAYS[1]
@@ -74,6 +74,20 @@ def test_the_curve_passes_through_the_stored_vol_at_the_forward(pictures):
         assert at == pytest.approx(smile["atm_vol"], abs=2e-4)
         at = np.interp(smile["forward"], curve["strike"], curve["implied_vol"])
         assert at == pytest.approx(smile["atm_vol"], abs=2e-4)
+
+
+def test_what_is_drawn_is_what_is_answered(lake, pictures):
+    for picture in pictures:
+        smile = picture.smile
+        inside = picture.curve.filter(~pl.col("is_extrapolated"))[1:-1:20]
+        for strike, vol, low, high in inside.select("strike", "implied_vol", "low", "high").rows():
+            terms = {"expiry": smile["expiration_date"], "root": smile["root"], "strike": strike}
+            point = surface.at("SPY", **terms, on=DAY, lake=lake)
+            assert point.implied_vol == pytest.approx(vol, rel=1e-12)
+            assert point.std_error == pytest.approx(0.5 * (high - low), rel=1e-9)
+        beyond = picture.curve.filter("is_extrapolated")["strike"][-1]
+        terms["strike"] = beyond
+        assert surface.at("SPY", **terms, on=DAY, lake=lake).implied_vol is None
 
 
 def test_the_quotes_are_of_a_time_before_the_close(pictures):
