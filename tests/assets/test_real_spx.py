@@ -12,6 +12,7 @@ from tests.assets.pipeline import fill, make, settings_of
 from volsurf_resources.archive import Archive
 from volsurf_resources.lake import Lake
 from volsurf_resources.source import NoData
+from volsurf_tables.surfaces import IS_STANDARD
 
 pytestmark = pytest.mark.skipif(
     "VOLSURF_REAL_DATA" not in os.environ, reason="VOLSURF_REAL_DATA names no folder of real data"
@@ -37,7 +38,12 @@ def lake(source, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fits(lake):
-    return lake.read("fitted_surfaces").filter(pl.col("status") == "fitted")
+    return lake.read("fitted_surfaces").filter(IS_STANDARD, pl.col("status") == "fitted")
+
+
+@pytest.fixture(scope="module")
+def joint(lake):
+    return lake.read("fitted_surfaces").filter(~IS_STANDARD, pl.col("status") == "fitted")
 
 
 def test_forty_one_sessions_and_no_holiday_copy(lake, source):
@@ -58,6 +64,32 @@ def test_no_arbitrage(fits):
     assert (fits["butterfly_arbitrage_violations"] == 0).all()
     pairs = fits.filter(pl.col("calendar_arbitrage_violations").is_not_null())
     assert (pairs["calendar_arbitrage_violations"] > 0).mean() < 0.005
+
+
+def test_every_certificate_is_clean(lake):
+    found = lake.read("surface_certificates")
+    assert sorted(found.group_by("root", "model_type").len()["len"].to_list()) == [41] * 4
+    assert found["is_clean"].all()
+    joint = found.filter(pl.col("model_type") == "SSVI")
+    assert joint["is_clean_everywhere"].all()
+    assert (joint["calendar_violations"] + joint["butterfly_violations"] == 0).all()
+
+
+def test_joint_surfaces(lake, fits, joint):
+    assert joint.height == fits.height
+    assert joint["rmse"].median() < 0.2
+    assert joint["passes_no_arbitrage"].all()
+    assert lake.read("fitted_surfaces").filter(pl.col("status") == "failed").is_empty()
+
+
+def test_event_smiles_are_few_and_where_svi_fits_worst(fits):
+    """Most of them around the tariff news of 2019-05-10 and 2019-05-30."""
+    told = fits.filter(pl.col("is_event_smile").is_not_null())
+    events = told.filter("is_event_smile")
+    assert 0.02 < events.height / told.height < 0.06
+    assert events["rmse"].median() > 3.0 * told["rmse"].median()
+    weeks = events.group_by("quote_date").len().sort("len", descending=True)
+    assert set(weeks["quote_date"].head(3)) <= {date(2019, 5, day) for day in (9, 13, 29, 30, 31)}
 
 
 def test_implied_rate_is_near_the_bill_rate(lake):

@@ -13,6 +13,7 @@ from volsurf_jobs.proving import look_ahead
 from volsurf_jobs.replay import replay
 from volsurf_resources.archive import Archive
 from volsurf_resources.lake import Lake
+from volsurf_tables.surfaces import IS_STANDARD
 
 pytestmark = pytest.mark.skipif(
     "VOLSURF_REAL_DATA" not in os.environ, reason="VOLSURF_REAL_DATA names no folder of real data"
@@ -42,7 +43,12 @@ def lake(real, settings):
 
 @pytest.fixture(scope="module")
 def fits(lake):
-    return lake.read("fitted_surfaces").filter(pl.col("status") == "fitted")
+    return lake.read("fitted_surfaces").filter(IS_STANDARD, pl.col("status") == "fitted")
+
+
+@pytest.fixture(scope="module")
+def joint(lake):
+    return lake.read("fitted_surfaces").filter(~IS_STANDARD, pl.col("status") == "fitted")
 
 
 def test_all_sessions_reach_every_table(lake):
@@ -59,6 +65,42 @@ def test_fit_error_is_near_that_of_a_plain_weighted_svi(fits):
     assert inside.height >= 370
     assert inside["rmse"].median() < 0.10
     assert inside["rmse"].quantile(0.95) < 0.25
+
+
+def test_every_expiry_has_a_row_for_both_models(lake, fits, joint):
+    expiry = ["quote_date", "root", "expiration_date"]
+    smiles = lake.read("fitted_surfaces").select(*expiry, "model_type", "status")
+    counts = smiles.group_by(expiry).agg(pl.n_unique("model_type"), pl.n_unique("status"))
+    assert (counts["model_type"] == 2).all()
+    assert (counts["status"] == 1).all()
+    assert joint.height == fits.height
+
+
+def test_one_joint_surface_is_coarser_than_a_smile_per_expiry(fits, joint):
+    assert joint["rmse"].median() < 0.3
+    assert joint["rmse"].quantile(0.95) < 0.5
+    assert fits["atm_vol_std_error"].median() < joint["atm_vol_std_error"].median() < 1e-3
+
+
+def test_every_certificate_is_clean(lake):
+    found = lake.read("surface_certificates")
+    assert found.group_by("model_type").len()["len"].to_list() == [14, 14]
+    assert found["is_clean"].all()
+    assert (found["num_carried"] == 0).all()
+    joint = found.filter(pl.col("model_type") == "SSVI")
+    assert joint["is_clean_everywhere"].all()
+    assert (joint["calendar_violations"] + joint["butterfly_violations"] == 0).all()
+    assert joint["min_density_factor"].min() > 0.0
+    assert joint["min_calendar_slope"].min() > 0.0
+
+
+def test_the_smile_over_the_interest_rate_decision_is_an_event(fits):
+    """The Federal Reserve decided on 2026-07-29: flagged on the two sessions before it."""
+    told = fits.filter(pl.col("is_event_smile").is_not_null())
+    events = told.filter("is_event_smile").sort("quote_date")
+    assert events.height < 0.01 * told.height
+    assert events["quote_date"].to_list() == [date(2026, 7, 27), date(2026, 7, 28)]
+    assert (events["tte_years"] < 10 / 365).all()
 
 
 def test_no_butterfly_arbitrage_and_next_to_no_calendar_arbitrage(lake, fits):
