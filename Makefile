@@ -1,13 +1,14 @@
 # make demo   simulated market through every table, and what came of it
 # make ui     Dagster's pages on 127.0.0.1:3000, with that history
 # make test   the tests
+# make bench  the table of speed goals, beside peers (VOLSURF_REAL_DATA: with a real session)
 # make docs   the site of the documents, in site/
 # PYTHON=python3.12 make demo   with another interpreter, 3.11 or later
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo ui test clean docs
+.PHONY: demo ui test bench clean docs
 
 demo: .venv/installed
 	$(BIN)/volsurf demo
@@ -17,6 +18,9 @@ ui: .venv/installed
 
 test: .venv/installed-for-tests
 	$(BIN)/python -m pytest
+
+bench: .venv/installed-for-bench
+	$(BIN)/python benchmarks
 
 docs: .venv/installed-for-tests
 	$(BIN)/python -m mkdocs build --strict
@@ -29,6 +33,10 @@ docs: .venv/installed-for-tests
 
 .venv/installed-for-tests: .venv/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+.venv/installed-for-bench: .venv/installed-for-tests
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,peers]'
 	touch $@
 
 clean:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 import numpy as np
 from scipy.optimize import brentq
-from side_by_side import machine, report
+from side_by_side import Goal, machine, report
 
 from volsurf_math.american import american_price, european_equivalent
 from volsurf_math.parity import american_forward
@@ -89,7 +89,7 @@ def by_root(pricer, price, strike, tte, forward, is_call):
     )
 
 
-def bench_equivalent() -> None:
+def speed_table():
     *row, vol = options(5000)
     price, strike, tte, forward, is_call = row
 
@@ -111,7 +111,8 @@ def bench_equivalent() -> None:
     for name, pricer in pricers.items():
         found = by_root(pricer, *some)
         ways[name] = (lambda pricer=pricer: by_root(pricer, *some), FEW, worth(found))
-    report("European equivalent of American options", ways, unit="us")
+    goal = Goal(most=30.0)
+    yield report("European equivalent of American options", ways, unit="us", goal=goal)
 
 
 def bench_forward() -> None:
@@ -143,7 +144,7 @@ def bench_forward() -> None:
 
 def main() -> None:
     print(machine())
-    bench_equivalent()
+    list(speed_table())
     bench_forward()
 
 

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 import numpy as np
 from scipy.optimize import least_squares
-from side_by_side import machine, report
+from side_by_side import Goal, machine, report
 
 from volsurf_math.smiles.sabr import Sabr, SabrSmile
 from volsurf_math.smiles.sabr_density import sabr_density
@@ -17,6 +17,7 @@ from volsurf_math.smiles.sabr_slices import fit_slices
 N_STRIKES = 45
 FEW = 12  # smiles of a method that takes milliseconds each
 BETA = 0.5
+ALONE, TOGETHER = "volsurf, one call per smile", "volsurf, one call for all"
 
 
 def smiles(rng, n):
@@ -61,14 +62,23 @@ def scipy_fit(k, vol, tte):
 
 
 def quantlib_fit(k, vol, tte):
+    """Parameters by QuantLib's own Levenberg-Marquardt, from a good start."""
     import QuantLib as ql
 
     strike = (100.0 * np.exp(k)).tolist()
     start = (10.0 * float(np.interp(0.0, k, vol)), BETA, 0.7, -0.3)
-    section = ql.SABRInterpolation(
+    found = ql.SABRInterpolation(
         strike, vol.tolist(), float(tte), 100.0, *start, False, True, False, False, False
     )
-    return sum((section(x, True) - v) ** 2 for x, v in zip(strike, vol, strict=True))
+    return Sabr(alpha=found.alpha(), beta=BETA, rho=found.rho(), nu=found.nu())
+
+
+def pysabr_fit(k, vol, tte):
+    from pysabr import Hagan2002LognormalSABR
+
+    model = Hagan2002LognormalSABR(100.0, 0.0, tte, beta=BETA)
+    alpha, rho, nu = model.fit(100.0 * np.exp(k), 100.0 * vol, [2.5, -0.3, 0.7])
+    return Sabr(alpha=alpha, beta=BETA, rho=rho, nu=nu)
 
 
 def worth(costs, best) -> str:
@@ -76,8 +86,7 @@ def worth(costs, best) -> str:
     return f"{worse} of {len(costs)} above the best"
 
 
-def main() -> None:
-    print(machine())
+def speed_table():
     market = smiles(np.random.default_rng(20261120), 400)
     weights = [1.0 / (4.0 * v * v * t * t) for _, v, t in market]
 
@@ -99,30 +108,42 @@ def main() -> None:
     tte = np.array([t for _, _, t in market])
     forward = np.full(tte.size, 100.0)
 
-    def cost(fit, row):
+    def cost(sabr, row):
         k, vol, tte = row
-        strike = 100.0 * np.exp(k)
-        return float(np.sum((fit.smile.sabr.implied_vol(strike, 100.0, tte) - vol) ** 2))
+        return float(np.sum((sabr.implied_vol(100.0 * np.exp(k), 100.0, tte) - vol) ** 2))
 
-    own = [cost(fit, row) for fit, row in zip(ours(len(market)), market, strict=True)]
+    own = [cost(fit.smile.sabr, row) for fit, row in zip(ours(len(market)), market, strict=True)]
     scipy_costs = [scipy_fit(*row) for row in market[:FEW]]
     best = [min(x) for x in zip(own[:FEW], scipy_costs, strict=True)] + own[FEW:]
     ways = {
-        "volsurf, one call per smile": (lambda: ours(len(market)), len(market), worth(own, best)),
-        "volsurf, one call for all": (
+        ALONE: (lambda: ours(len(market)), len(market), worth(own, best)),
+        TOGETHER: (
             lambda: fit_slices(k, w, weight, offsets, forward, tte, beta=BETA), len(market), "",
         ),
         "SciPy, lm": (
             lambda: [scipy_fit(*row) for row in market[:FEW]], FEW, worth(scipy_costs, best),
         ),
     }  # fmt: skip
-    if find_spec("QuantLib"):
-        ways["QuantLib"] = (
-            lambda: [quantlib_fit(*row) for row in market[:FEW]],
-            FEW,
-            worth([quantlib_fit(*row) for row in market[:FEW]], best),
-        )
-    report(f"SABR smile, {N_STRIKES} strikes, beta {BETA}", ways, unit="us")
+    peers = {"QuantLib": quantlib_fit, "pysabr": pysabr_fit}
+    for name, fit in peers.items():
+        if find_spec(name):
+            costs = [cost(fit(*row), row) for row in market[:FEW]]
+            ways[name] = (
+                lambda fit=fit: [fit(*row) for row in market[:FEW]], FEW, worth(costs, best),
+            )  # fmt: skip
+    found = report(
+        f"SABR smile, {N_STRIKES} strikes",
+        ways,
+        unit="us",
+        goal=Goal(most=60.0, ratios={("QuantLib",): 15.0, ("pysabr",): 15.0}),
+    )
+    yield found.seen_from(TOGETHER, f"SABR smiles, {N_STRIKES} strikes, arrays of {len(market)}")
+    yield found.seen_from(ALONE, f"SABR smile, {N_STRIKES} strikes, one call")
+
+
+def main() -> None:
+    print(machine())
+    list(speed_table())
     model = Sabr(alpha=2.5, beta=BETA, rho=-0.3, nu=0.4)
     fine = sabr_density(model, 100.0, 1.0, n_cells=4000, n_steps=1000)
     error = abs(sabr_density(model, 100.0, 1.0).implied_vol(90.0) / fine.implied_vol(90.0) - 1.0)

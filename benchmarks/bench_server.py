@@ -13,7 +13,7 @@ import sys
 import time
 
 import numpy as np
-from side_by_side import machine, report
+from side_by_side import machine
 
 CONNECTIONS = 16
 TENORS = "&".join(f"tenors={days}d" for days in np.linspace(10, 540, 40).round().astype(int))

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 from scipy.optimize import least_squares, minimize
-from side_by_side import machine, report
+from side_by_side import Goal, machine, report
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.math.random_smiles import random_market
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "math"))
+from random_smiles import random_market
+
 from volsurf_math.smiles.svi import Loss, RawSvi, fit_slices
 
 N_SLICES, FEW = 1_000, 12  # slices of ours, and of a method that takes milliseconds for one
@@ -99,7 +100,7 @@ def worth(parameters, quotes, best):
     return f"{100 * near:5.1f} % at the optimum, {n_broken} of {len(costs)} with arbitrage"
 
 
-def main():
+def speed_table():
     market = random_market(N_SLICES, seed=1)
     columns = (market.k, market.w, market.weight, market.offsets)
     quotes = list(slices(market, N_SLICES))
@@ -142,8 +143,19 @@ def main():
             FEW,
             worth(found[name], quotes[:FEW], best),
         )
+    found = report(
+        "SVI slices, guard and diagnostics",
+        ways,
+        unit="us",
+        goal=Goal(most=60.0, ratios={("QuantLib",): 500.0, ("scipy SLSQP",): 150.0}),
+    )
+    yield found.seen_from("ours, batch", f"SVI slices, 15 to 150 strikes, arrays of {N_SLICES}")
+    yield found.seen_from("ours, one call per slice", "SVI slice, 15 to 150 strikes, one call")
+
+
+def main():
     print(machine())
-    report("Raw SVI, one slice of 15 to 150 strikes", ways, unit="us")
+    list(speed_table())
 
 
 if __name__ == "__main__":

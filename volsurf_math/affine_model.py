@@ -5,7 +5,9 @@ Belongs here: from a parameter set and option arrays to arrays of results. Not h
 """
 
 from abc import ABC
-from dataclasses import astuple
+from dataclasses import fields
+from functools import cache
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -42,6 +44,12 @@ def price_columns(
     return price, gradient
 
 
+@cache
+def names_of(kind: type) -> tuple[str, ...]:
+    """Names of the parameters of a model."""
+    return tuple(field.name for field in fields(kind))
+
+
 class AffineModel(ABC):
     """Prices under a parameter set: a frozen dataclass in the order of `heston_characteristic`.
 
@@ -58,7 +66,12 @@ class AffineModel(ABC):
     @property
     def parameters(self) -> FloatArray:
         """Parameters in the order of the dataclass, which is that of every gradient."""
-        return np.array(astuple(self), dtype=np.float64)  # type: ignore[call-overload]
+        return np.array([getattr(self, field) for field in names_of(type(self))])
+
+    @classmethod
+    def from_parameters(cls, parameters: FloatArray) -> Self:
+        """Inverse of `parameters`."""
+        return cls(**dict(zip(names_of(cls), parameters.tolist(), strict=True)))
 
     @property
     def feller_ratio(self) -> float:

@@ -6,32 +6,24 @@ Under the pricing measure, for :math:`X = \ln(S_T/F)`,
           dv = \kappa(\theta - v)\,dt + \sigma\sqrt v\,dW, \qquad dB\,dW = \rho\,dt ,
 
 with compensated jumps of intensity :math:`\lambda` and logarithmic size :math:`N(\mu, \delta^2)`.
-Prices come from :mod:`volsurf_math.heston_contour`, least squares from
-:mod:`volsurf_math.heston_fit`.
+Prices come from :mod:`volsurf_math.heston_contour`, calibration from
+:mod:`volsurf_math.affine_calibration`.
 
 Reference: Bates, D. (1996), "Jumps and stochastic volatility: exchange rate processes implicit in
 Deutsche Mark options", Review of Financial Studies 9(1).
 """
 
-from dataclasses import dataclass
-from math import inf
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from volsurf_math import heston
-from volsurf_math.affine_model import AffineModel
+from volsurf_math.affine_calibration import CalibratedModel
 from volsurf_math.broadcasting import FloatArray
-from volsurf_math.heston_fit import (
-    Calibration,
-    Coordinate,
-    Objective,
-    Problem,
-    calibrate_model,
-    from_free,
-)
-from volsurf_math.heston_quotes import Quoted, start_from_smiles, usable_quotes
+from volsurf_math.heston_fit import Coordinate, Optimum, Problem, from_free
+from volsurf_math.heston_quotes import start_from_smiles
 
 COORDINATES: Final = (
     *heston.COORDINATES,
@@ -39,20 +31,23 @@ COORDINATES: Final = (
     Coordinate.PLAIN,
     Coordinate.LOGARITHM,
 )
-FIRST_JUMPS: Final = (  # intensity, mean, sd: rare crashes, corrections, frequent slips
+FIRST_JUMPS: Final = (  # intensity, mean, sd: yearly shocks, rare crashes, jumps to both sides
+    (1.0, -0.1, 0.15),
     (0.05, -0.4, 0.2),
-    (0.3, -0.1, 0.1),
-    (1.5, -0.03, 0.06),
+    (1.0, 0.05, 0.1),
 )
+LEAST_SHARE = 0.2  # of Heston's variances that is left to diffusion at the start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bates(AffineModel):
+class Bates(CalibratedModel):
     """Parameters under the pricing measure: decimals and years; `sigma` is the vol of variance.
 
     Many narrow jumps (tens in the life of an option, a tenth as wide as their mean) cost prices a
     digit: 2e-10 of the forward instead of 1e-10.
     """
+
+    coordinates: ClassVar = COORDINATES
 
     kappa: float
     theta: float
@@ -85,49 +80,32 @@ class Bates(AffineModel):
         return self.diffusive_variance(tte) / np.asarray(tte) + jump
 
     @classmethod
-    def calibrate(
-        cls,
-        forward: ArrayLike,
-        strike: ArrayLike,
-        tte: ArrayLike,
-        quote: ArrayLike,
-        is_call: ArrayLike,
-        weight: ArrayLike = 1.0,
-        *,
-        quoted: Quoted = Quoted.PRICE,
-        objective: Objective = Objective.VOLATILITY,
-        start: "Bates | None" = None,
-        bounds: "tuple[Bates, Bates] | None" = None,
-        feller_penalty: float = 0.0,
-        noise_floor: float = inf,
-        rng: np.random.Generator | None = None,
-    ) -> "Calibration[Bates]":
-        """Fit a surface; arguments as of :meth:`volsurf_math.heston.Heston.calibrate`.
+    def default_bounds(cls) -> "tuple[Bates, Bates]":
+        """Return the smallest and the largest of each parameter."""
+        return DEFAULT_BOUNDS
 
-        Without a `start` there are three: Heston's optimum with jumps of an equity index, from rare
-        crashes to frequent slips. Where the quotes allow several optima, the best of them counts.
+    @classmethod
+    def search_all(cls, problem: Problem) -> list[Optimum]:
+        """Return where searches end from Heston's optimum with three kinds of jumps.
+
+        What varies with the jumps is taken out of the diffusion, and so is part of its skew.
         """
-        if not feller_penalty >= 0.0:
-            raise ValueError(f"feller_penalty needs to be >= 0, was {feller_penalty}")
-        quotes = usable_quotes(forward, strike, tte, quote, is_call, weight, quoted)
-        lower, upper = bounds or DEFAULT_BOUNDS
-
-        def problem(n: int) -> Problem:
-            return Problem(
-                quotes=quotes,
-                coordinates=COORDINATES[:n],
-                lower=lower.parameters[:n],
-                upper=upper.parameters[:n],
-                objective=objective,
-                feller_penalty=feller_penalty,
-            )
-
-        starts = [] if start is None else [start.parameters]
-        if start is None and quotes.n >= len(COORDINATES):
-            optimum = problem(len(heston.COORDINATES)).search(start_from_smiles(quotes))
-            diffusive, _ = from_free(optimum.q, heston.COORDINATES)
-            starts = [np.append(diffusive, jumps) for jumps in FIRST_JUMPS]
-        return calibrate_model(cls, problem(len(COORDINATES)), starts, noise_floor, rng)
+        n = len(heston.COORDINATES)
+        without = replace(
+            problem,
+            coordinates=problem.coordinates[:n],
+            lower=problem.lower[:n],
+            upper=problem.upper[:n],
+        )
+        optimum = without.search(start_from_smiles(problem.quotes))
+        (kappa, theta, sigma, rho, v0), _ = from_free(optimum.q, heston.COORDINATES)
+        found = []
+        for intensity, mean, sd in FIRST_JUMPS:
+            jumps = intensity * (mean * mean + sd * sd)
+            theta_left, v0_left = (max(x - jumps, LEAST_SHARE * x) for x in (theta, v0))
+            start = (kappa, theta_left, 0.7 * sigma, rho, v0_left, intensity, mean, sd)
+            found.append(problem.search(np.array(start)))
+        return found
 
 
 _LOWEST, _HIGHEST = heston.DEFAULT_BOUNDS

@@ -1,33 +1,25 @@
-r"""Heston's stochastic volatility: parameters, and their calibration to a surface.
+r"""Heston's stochastic volatility: parameters, their bounds, and where a fit starts.
 
 Under the pricing measure, for :math:`X = \ln(S_T/F)`,
 
 .. math:: dX = -v/2\,dt + \sqrt v\,dB, \qquad dv = \kappa(\theta - v)\,dt + \sigma\sqrt v\,dW,
           \qquad dB\,dW = \rho\,dt .
 
-Prices come from :mod:`volsurf_math.heston_contour`, least squares from
-:mod:`volsurf_math.heston_fit`.
+Prices come from :mod:`volsurf_math.heston_contour`, calibration from
+:mod:`volsurf_math.affine_calibration`.
 
 Reference: Heston, S. (1993), "A closed-form solution for options with stochastic volatility with
 applications to bond and currency options", Review of Financial Studies 6(2).
 """
 
 from dataclasses import dataclass
-from math import inf
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from volsurf_math.affine_model import AffineModel
-from volsurf_math.heston_fit import (
-    Calibration,
-    Coordinate,
-    Objective,
-    Problem,
-    calibrate_model,
-)
-from volsurf_math.heston_quotes import Quoted, start_from_smiles, usable_quotes
+from volsurf_math.affine_calibration import CalibratedModel
+from volsurf_math.heston_fit import Coordinate, Optimum, Problem
+from volsurf_math.heston_quotes import start_from_smiles
 
 COORDINATES: Final = (
     Coordinate.LOGARITHM,
@@ -39,11 +31,13 @@ COORDINATES: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heston(AffineModel):
+class Heston(CalibratedModel):
     """Parameters under the pricing measure: decimals and years; `sigma` is the vol of variance.
 
     With sigma = 0 variance is certain, and prices are Black's at its mean.
     """
+
+    coordinates: ClassVar = COORDINATES
 
     kappa: float
     theta: float
@@ -61,65 +55,14 @@ class Heston(AffineModel):
             )
 
     @classmethod
-    def calibrate(
-        cls,
-        forward: ArrayLike,
-        strike: ArrayLike,
-        tte: ArrayLike,
-        quote: ArrayLike,
-        is_call: ArrayLike,
-        weight: ArrayLike = 1.0,
-        *,
-        quoted: Quoted = Quoted.PRICE,
-        objective: Objective = Objective.VOLATILITY,
-        start: "Heston | None" = None,
-        bounds: "tuple[Heston, Heston] | None" = None,
-        feller_penalty: float = 0.0,
-        noise_floor: float = inf,
-        rng: np.random.Generator | None = None,
-    ) -> "Calibration[Heston]":
-        """Fit a surface by weighted least squares; all arrays broadcast.
+    def default_bounds(cls) -> "tuple[Heston, Heston]":
+        """Return the smallest and the largest of each parameter."""
+        return DEFAULT_BOUNDS
 
-        Parameters
-        ----------
-        forward, strike, tte : array
-        quote : array
-            Undiscounted price or Black's volatility, as `quoted` says. Rows without an implied
-            volatility, or whose weight is not positive, are left out.
-        is_call : array of bool
-        weight : array
-            Of the squared residual; only ratios matter.
-        objective : Objective
-            Residuals in volatility (price over vega, by default) or relative to the price.
-        start, bounds : Heston, (Heston, Heston), optional
-            Where to begin (read off the smiles by default), and the smallest and largest of each
-            parameter.
-        feller_penalty : float
-            Times the squared logarithm of sigma^2 / (2 kappa theta), where that exceeds 1.
-        noise_floor : float
-            Root mean square residual above which differential evolution looks elsewhere.
-        rng : Generator, optional
-            Its randomness; a fixed seed by default.
-
-        Raises
-        ------
-        ValueError
-            If the penalty is negative, or shapes do not broadcast.
-        """
-        if not feller_penalty >= 0.0:
-            raise ValueError(f"feller_penalty needs to be >= 0, was {feller_penalty}")
-        quotes = usable_quotes(forward, strike, tte, quote, is_call, weight, quoted)
-        lower, upper = bounds or DEFAULT_BOUNDS
-        problem = Problem(
-            quotes=quotes,
-            coordinates=COORDINATES,
-            lower=lower.parameters,
-            upper=upper.parameters,
-            objective=objective,
-            feller_penalty=feller_penalty,
-        )
-        first = start_from_smiles(quotes) if start is None else start.parameters
-        return calibrate_model(cls, problem, [first], noise_floor, rng)
+    @classmethod
+    def search_all(cls, problem: Problem) -> list[Optimum]:
+        """Return where the search ends that starts from level and slope of the smiles."""
+        return [problem.search(start_from_smiles(problem.quotes))]
 
 
 DEFAULT_BOUNDS: Final = (

@@ -1,17 +1,18 @@
-r"""Calibration of Heston's and Bates's models: least squares, and how good they are.
+r"""Least squares for Heston's and Bates's models.
 
 Levenberg-Marquardt with the analytic gradient in coordinates without bounds of their own: the
 logarithm of what is positive, :math:`\rho/\sqrt{1 - \rho^2}`. Residuals are price differences
-over vega, which are volatilities to first order, or over the quoted price. The optimum is priced
-again on another contour: errors of a quadrature would otherwise hide in the parameters.
+over vega, which are volatilities to first order, or over the quoted price.
 
-Belongs here: what all affine models share. Not here: a model's own parameters; the quotes and what
-is read off them before any fit (`heston_quotes`).
+Belongs here: the search, and how its outcome is told. Not here: a model's own parameters; quotes
+and what is read off them before any fit (`heston_quotes`); from the one to the other
+(`affine_calibration`).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
+from functools import cached_property
 from math import inf, isfinite, sqrt
 from typing import Generic, TypeVar
 
@@ -25,8 +26,6 @@ Model = TypeVar("Model", bound=AffineModel)
 Residuals = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 
 AGREEMENT = 1e-6  # of the interleaved rules
-OTHER_CONTOUR = {"agreement": 1e-8, "scale": 0.42, "step": 0.2}
-LARGEST_DIFFERENCE = 1e-8  # between the contours, over the forward
 MAX_EVALUATIONS = 120
 LONGEST_STEP = 1.0  # in free coordinates: a factor of e
 
@@ -132,7 +131,8 @@ def levenberg_marquardt(
         cost, gain = best.cost, best.cost - float(residual @ residual)
         if gain > 0.0:
             best = Optimum(q, residual, jacobian, best.n_evaluations, False)
-            damping *= max(0.1, 1.0 - (2.0 * gain / max(predicted, 1e-300) - 1.0) ** 3)
+            share = min(gain / max(predicted, 1e-300), 1.0)
+            damping *= max(0.1, 1.0 - (2.0 * share - 1.0) ** 3)
             damping, growth = max(damping, 1e-10), 2.0
         else:
             damping, growth = damping * growth, 2.0 * growth
@@ -160,7 +160,7 @@ def _damped_step(
     return step, at.cost - float(linear @ linear)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Problem:
     """Quotes and how they are fitted; parameters in the order of the model's dataclass."""
 
@@ -171,21 +171,26 @@ class Problem:
     objective: Objective
     feller_penalty: float
 
-    @property
+    @cached_property
     def factor(self) -> FloatArray:
         """From a price difference to its residual: residuals are weighted and over sqrt(n)."""
         is_relative = self.objective is Objective.RELATIVE_PRICE
         unit = self.quotes.price if is_relative else self.quotes.vega
         return np.sqrt(self.quotes.weight / self.quotes.n) / unit
 
+    @cached_property
+    def box(self) -> tuple[FloatArray, FloatArray]:
+        """Smallest and largest free coordinates."""
+        return to_free(self.lower, self.coordinates), to_free(self.upper, self.coordinates)
+
     def residuals(self, q: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the residuals and their Jacobian in free coordinates."""
         p, slope = from_free(q, self.coordinates)
         quotes = self.quotes
         price, gradient = price_columns(p, quotes.columns, p.size, AGREEMENT)
-        factor = self.factor
-        residual = factor * (price - quotes.price)
-        jacobian = factor[:, None] * gradient * slope
+        residual = self.factor * (price - quotes.price)
+        gradient *= self.factor[:, None]
+        jacobian = gradient * slope
         if self.feller_penalty == 0.0:
             return residual, jacobian
         lack = 2.0 * q[2] - q[0] - q[1] - np.log(2.0)  # ln(sigma^2 / (2 kappa theta))
@@ -197,8 +202,7 @@ class Problem:
 
     def search(self, start: FloatArray) -> Optimum:
         """Least squares from parameters `start`."""
-        bounds = (to_free(bound, self.coordinates) for bound in (self.lower, self.upper))
-        return levenberg_marquardt(self.residuals, to_free(start, self.coordinates), *bounds)
+        return levenberg_marquardt(self.residuals, to_free(start, self.coordinates), *self.box)
 
     def search_everywhere(self, rng: np.random.Generator) -> Optimum:
         """Differential evolution over the box, then least squares."""
@@ -209,74 +213,7 @@ class Problem:
             total = float(residual @ residual)
             return total if isfinite(total) else inf
 
-        lower, upper = (to_free(bound, self.coordinates) for bound in (self.lower, self.upper))
         found = differential_evolution(
-            cost, list(zip(lower, upper, strict=True)), maxiter=60, popsize=8, polish=False, rng=rng
+            cost, list(zip(*self.box, strict=True)), maxiter=60, popsize=8, polish=False, rng=rng
         )
         return self.search(from_free(found.x, self.coordinates)[0])
-
-
-def calibrate_model(
-    kind: type[Model],
-    problem: Problem,
-    starts: list[FloatArray],
-    noise_floor: float,
-    rng: np.random.Generator | None,
-) -> Calibration[Model]:
-    """Search from `starts`, elsewhere if that ends above the noise floor, and judge the best."""
-    quotes, names = problem.quotes, [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    if quotes.n < len(names):
-        return Calibration(
-            model=None,
-            status=CalibrationStatus.TOO_FEW_QUOTES,
-            n_quotes=quotes.n,
-            standard_errors=np.full(len(names), np.nan),
-        )
-    found = [problem.search(start) for start in starts]
-    is_global = sqrt(min(optimum.cost for optimum in found)) > noise_floor
-    if is_global:
-        found.append(problem.search_everywhere(rng or np.random.default_rng(0)))
-    best = min(found, key=lambda optimum: optimum.cost)
-    p, slope = from_free(best.q, problem.coordinates)
-    price = quotes.price + best.residual[: quotes.n] / problem.factor
-    again, _ = price_columns(p, quotes.columns, 0, **OTHER_CONTOUR)
-    difference = float(np.max(np.abs(price - again) / quotes.columns[0]))
-    error = (price - quotes.price) / quotes.vega
-    spread = quotes.vol - np.average(quotes.vol, weights=quotes.weight)
-    mean_square = float(np.average(error * error, weights=quotes.weight))
-    variance = float(np.average(spread * spread, weights=quotes.weight))
-    within = np.abs(price - quotes.price) <= 0.02 * quotes.price
-    return Calibration(
-        model=kind(**dict(zip(names, p.tolist(), strict=True))),
-        status=_status(best, problem, difference),
-        n_quotes=quotes.n,
-        rmse=sqrt(mean_square),
-        r_squared=1.0 - mean_square / variance if variance > 0.0 else float("nan"),
-        share_within_2_pct=float(np.mean(within)),
-        standard_errors=_standard_errors(best, quotes.n) * slope,
-        largest_difference=difference,
-        n_evaluations=sum(optimum.n_evaluations for optimum in found),
-        is_global=is_global,
-    )
-
-
-def _status(best: Optimum, problem: Problem, difference: float) -> CalibrationStatus:
-    if not difference < LARGEST_DIFFERENCE:
-        return CalibrationStatus.CONTOURS_DISAGREE
-    if not best.has_converged:
-        return CalibrationStatus.NOT_CONVERGED
-    lower, upper = (to_free(bound, problem.coordinates) for bound in (problem.lower, problem.upper))
-    if ((best.q <= lower) | (best.q >= upper)).any():
-        return CalibrationStatus.AT_BOUND
-    return CalibrationStatus.CONVERGED
-
-
-def _standard_errors(best: Optimum, n_quotes: int) -> FloatArray:
-    """Return the standard errors of free coordinates if residuals were independent."""
-    n = best.q.size
-    if n_quotes <= n:
-        return np.full(n, np.nan)
-    _, size, axes = np.linalg.svd(best.jacobian, full_matrices=False)
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        inverse = ((axes / size[:, None]) ** 2).sum(axis=0)
-        return np.sqrt(inverse * best.cost / (n_quotes - n))

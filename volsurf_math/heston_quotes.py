@@ -99,7 +99,8 @@ def start_from_smiles(quotes: Quotes) -> FloatArray:
         level[i] = at_money if at_money > 0.0 else mean
     kappa, theta, v0 = _term_structure(expiries, level)
     fade = (1.0 - _mean_reversion(kappa, expiries)) / (kappa * expiries)
-    product = float(np.nanmedian(slope / fade)) if np.isfinite(slope).any() else -0.3
+    known = np.sort((slope / fade)[np.isfinite(slope)])
+    product = float(known[known.size // 2]) if known.size else -0.3
     sigma = min(max(abs(product) / 0.6, 0.2), 1.5)
     rho = min(max(product / sigma, -0.8), 0.8)
     return np.array([kappa, theta, sigma, rho, v0])

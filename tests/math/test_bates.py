@@ -13,6 +13,7 @@ from volsurf_math.affine_model import AGREEMENT, price_columns
 from volsurf_math.bates import Bates
 from volsurf_math.black import undiscounted_price
 from volsurf_math.heston_fit import CalibrationStatus
+from volsurf_math.heston_quotes import Quoted
 from volsurf_math.implied_vol import implied_vol
 
 TRUTH = json.loads((Path(__file__).parents[1] / "reference" / "heston.json").read_text())["prices"]
@@ -180,9 +181,10 @@ def surface(law: Bates):
     )
 
 
-def test_calibration_recovers_random_surfaces():
-    rng, n_found = np.random.default_rng(5), 0
-    for _ in range(30):
+def share_recovered(n, seed):
+    """Of random surfaces, those on which the best known optimum, the truth, is found."""
+    rng, n_found = np.random.default_rng(seed), 0
+    for _ in range(n):
         truth = Bates(
             kappa=rng.uniform(0.5, 6.0),
             theta=rng.uniform(0.02, 0.1),
@@ -196,7 +198,28 @@ def test_calibration_recovers_random_surfaces():
         found = Bates.calibrate(100.0, *surface(truth))
         assert found.rmse < 0.01, truth
         n_found += found.rmse < 1e-7
-    assert n_found >= 28  # eight parameters leave other optima now and then
+    return n_found / n
+
+
+def test_calibration_recovers_random_surfaces():
+    assert share_recovered(10, seed=5) == 1.0
+
+
+@pytest.mark.slow
+def test_calibration_finds_the_best_known_optimum_of_a_hundred_surfaces():
+    assert share_recovered(100, seed=6) >= 0.99
+
+
+def test_jumps_of_another_kind_and_noise_end_well():
+    """Upward jumps and a rough surface: found, and never an exception on the way."""
+    rng = np.random.default_rng(16)
+    for mean in (0.1, -0.3):
+        truth = replace(EQUITY, rho=0.2, jump_mean=mean, jump_sd=0.25, jump_intensity=3.0)
+        strike, tte, price, is_call = surface(truth)
+        vol = implied_vol(price, 100.0, strike, tte, 1.0, is_call)[0]
+        vol = vol + 0.002 * rng.standard_normal(vol.size)
+        found = Bates.calibrate(100.0, strike, tte, vol, is_call, quoted=Quoted.IMPLIED_VOL)
+        assert found.rmse < 0.0025  # the noise
 
 
 def test_calibration_explains_heston_without_jumps_and_reports_few_quotes():

@@ -1,7 +1,8 @@
-"""Every smile, eSSVI and the repair of quotes on real SPX chains (European)."""
+"""Every smile, eSSVI and the repair of quotes on real SPX chains (European); SVI on Deribit's."""
 
 import os
 from dataclasses import dataclass
+from datetime import UTC, datetime, time
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,12 @@ import pytest
 
 from volsurf_math.arbitrage import butterfly_test, calendar_test, vertical_test
 from volsurf_math.arbitrage_repair import RepairStatus, repair_quotes
+from volsurf_math.greeks import black_greeks
 from volsurf_math.implied_vol import implied_vol
 from volsurf_math.parity import ParityStatus, fit_forward
 from volsurf_math.smiles import SMILES
 from volsurf_math.smiles.base import FitStatus
+from volsurf_math.smiles.svi import RawSvi
 from volsurf_math.surfaces.certificate import certify
 from volsurf_math.surfaces.essvi import fit_essvi
 from volsurf_math.surfaces.interpolation import Surface
@@ -158,3 +161,24 @@ def test_repaired_chains_pass_every_static_test(sessions):
     ):
         assert not test.mid.any()
     assert (repaired.status == RepairStatus.MOVED_OUTSIDE_SPREAD).mean() < 0.01
+
+
+def test_svi_meets_deribit_s_marks():
+    """Each expiry on its own forward, weighted by vega, within two standard deviations."""
+    chain = pl.read_parquet(Path(os.environ["VOLSURF_REAL_DATA"]) / "deribit_btc_20260220.parquet")
+    misses = []
+    for (expiry,), quotes in chain.group_by(["expiration"], maintain_order=True):
+        settled = datetime.combine(expiry, time(8), UTC).timestamp()
+        tte = (settled - quotes["quote_ts_ms"].max() / 1e3) / (365.0 * 86_400.0)
+        forward = quotes["underlying_price"].median()
+        is_otm = (pl.col("right") == "C") == (pl.col("strike") >= forward)
+        quoted = quotes.filter(is_otm, pl.col("bid") > 0.0).sort("strike")
+        strike, vol = quoted["strike"].to_numpy(), quoted["iv_vendor"].to_numpy()
+        k, w = np.log(strike / forward), vol**2 * tte
+        vega = black_greeks(forward, strike, tte, vol, 1.0, True).vega
+        fit = RawSvi.fit(k, w, (vega / (2.0 * vol * tte)) ** 2)
+        near = np.abs(k) <= 2.0 * np.sqrt(fit.smile.total_variance(np.zeros(1)))
+        fitted = np.sqrt(fit.smile.total_variance(k[near]) / tte)
+        misses.append(np.sqrt(np.mean((fitted - vol[near]) ** 2)))
+    assert len(misses) == 12
+    assert np.sum(np.array(misses) <= 0.0035) >= 10  # 0.35 vol points

@@ -56,3 +56,12 @@ def usable_quotes(k: FloatArray, w: FloatArray, weight: FloatArray) -> BoolArray
     """Whether a row can take part in a fit: a finite strike, a possible variance and weight."""
     is_possible = (w >= LEAST_VARIANCE) & (w <= MOST_VARIANCE)
     return np.isfinite(k) & is_possible & (weight >= LEAST_WEIGHT) & (weight <= MOST_WEIGHT)
+
+
+def slice_offsets(offsets: npt.ArrayLike, n_quotes: int) -> IntArray:
+    """Return where ragged slices begin and end, or raise where that does not walk the quotes."""
+    found = np.ascontiguousarray(offsets, dtype=np.int64)
+    is_inside = found.size > 0 and found[0] >= 0 and found[-1] <= n_quotes
+    if not is_inside or (found[1:] < found[:-1]).any():
+        raise ValueError(f"offsets need to rise from 0 to at most {n_quotes}, was {found}")
+    return found

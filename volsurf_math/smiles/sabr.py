@@ -19,9 +19,10 @@ from numpy.typing import ArrayLike
 from volsurf_math.arbitrage import durrleman_g
 from volsurf_math.broadcasting import float_columns
 from volsurf_math.smiles import sabr_fit, sabr_formula
-from volsurf_math.smiles.base import Fit, FitStatus, FloatArray, IntArray
+from volsurf_math.smiles.base import Fit, FitStatus, FloatArray
 
 _REACH = np.sinh(np.linspace(0.0, 4.0, 241)) / math.sinh(4.0)  # where negative density is sought
+_STATUS = tuple(FitStatus)  # an index is faster than a call
 _REACH_SDS, _MOST_REACH = 15.0, 10.0
 
 
@@ -212,18 +213,14 @@ class SabrSmile:
     ) -> "SabrFit":
         """Fit one slice; `sabr_slices.fit_slices` does the same to many, and says more."""
         check_fit(k, w, weight, beta, loss_scale)
-        parameters, covariance = np.full(3, np.nan), np.full((3, 3), np.nan)
-        value, count = np.full(2, np.nan), np.zeros(2, np.int64)
-        _, (k, w, weight) = float_columns(k, w, weight)
-        status = sabr_fit.fit_slice(
-            k, w, weight, float(beta), float(loss_scale), parameters, covariance, value, count
+        if not (0.0 < forward < math.inf and 0.0 < tte < math.inf):
+            raise ValueError(f"a fit needs forward > 0 and tte > 0, was {forward} and {tte}")
+        quotes, row = np.empty((3, k.size)), np.empty(sabr_fit.N_OUT)
+        quotes[0], quotes[1], quotes[2] = k, w, weight
+        status = sabr_fit.fit_one(
+            quotes, float(beta), float(loss_scale), float(forward), float(tte), row
         )
-        to_alpha, to_nu = units(beta, forward, tte)
-        unit = np.array([to_alpha, 1.0, to_nu])
-        return outcome(
-            parameters * unit, covariance * unit[:, None] * unit, status, value, count,
-            beta=beta, forward=forward, tte=tte,
-        )  # fmt: skip
+        return outcome(status, row, beta=beta, forward=forward, tte=tte)
 
 
 def units(beta: float, forward: float, tte: float) -> tuple[float, float]:
@@ -250,35 +247,34 @@ class SabrFit(Fit):
     """One fitted smile with its diagnostics."""
 
     smile: SabrSmile | None
-    covariance: FloatArray  # (3, 3) in (alpha, rho, nu)
-    cost: float  # weighted sum of squares, of total variance to first order
-    n_points: int
-    n_evaluations: int
+    row: FloatArray  # (16,) as `sabr_fit.fit_slice` fills it
+
+    @property
+    def covariance(self) -> FloatArray:
+        """Covariance of (alpha, rho, nu), shape (3, 3)."""
+        return self.row[3:12].reshape(3, 3)
+
+    @property
+    def cost(self) -> float:
+        """Weighted sum of squares, of total variance to first order."""
+        return float(self.row[12])
+
+    @property
+    def n_points(self) -> int:
+        """Count the quotes that took part."""
+        return int(self.row[14])
+
+    @property
+    def n_evaluations(self) -> int:
+        """Count the evaluations of the formula on the whole slice."""
+        return int(self.row[15])
 
 
-def outcome(
-    parameters: FloatArray,
-    covariance: FloatArray,
-    status: int,
-    value: FloatArray,
-    count: IntArray,
-    *,
-    beta: float,
-    forward: float,
-    tte: float,
-) -> SabrFit:
-    """Gather one slice's arrays as `sabr_fit.fit_slice` fills them, alpha and nu in their units."""
-    smile = None
-    if status == FitStatus.CONVERGED:
-        alpha, rho, nu = parameters.tolist()
+def outcome(status: int, row: FloatArray, *, beta: float, forward: float, tte: float) -> SabrFit:
+    """Gather what `sabr_fit.fit_slice` says of one slice."""
+    ended, smile = _STATUS[status], None
+    if ended is FitStatus.CONVERGED:
+        alpha, rho, nu = row[:3].tolist()
         sabr = Sabr(alpha=alpha, beta=beta, rho=rho, nu=nu)
-        smile = sabr.at(forward, tte)
-    return SabrFit(
-        smile=smile,
-        status=FitStatus(status),
-        covariance=covariance,
-        cost=float(value[0]),
-        rmse=float(value[1]),
-        n_points=int(count[0]),
-        n_evaluations=int(count[1]),
-    )
+        smile = SabrSmile(sabr=sabr, forward=forward, tte=tte)
+    return SabrFit(smile=smile, status=ended, rmse=float(row[13]), row=row)

@@ -17,6 +17,7 @@ import math
 import numpy as np
 from numba import njit
 
+from volsurf_math.normal import fast_exp
 from volsurf_math.smiles.base import (
     LEAST_VARIANCE,
     LEAST_WEIGHT,
@@ -27,6 +28,7 @@ from volsurf_math.smiles.sabr_formula import fill_gradient
 
 CONVERGED, TOO_FEW_POINTS, NOT_CONVERGED = 0, 1, 2
 MIN_POINTS = 3  # one per parameter
+N_OUT = 16  # a slice's row: alpha, rho, nu; their covariance (9); cost, rmse, points, evaluations
 MAX_EVALUATIONS = 80  # per start; a smile takes about eight
 MAX_REWEIGHTS = 15
 _NEGLIGIBLE = 1e-17  # of the sum of squares: valleys without a floor are left at 3e-9 of volatility
@@ -79,25 +81,39 @@ def _inverse(hessian, damping, out):
     out /= a * out[0] + b * out[1] + c * out[2]
 
 
+@njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"})
+def _moments(k, v, o, moments):
+    """Normal equations of the regression: the matrix into `moments`, the right side returned."""
+    m0 = m1 = m2 = m3 = m4 = r0 = r1 = r2 = 0.0
+    for i in range(k.size):
+        square, x = v[i] * v[i], k[i] * k[i]
+        share = o[i] * square / (square + x)  # the expansion holds near the money
+        m0 += share
+        m1 += share * k[i]
+        m2 += share * x
+        m3 += share * x * k[i]
+        m4 += share * x * x
+        r0 += share * v[i]
+        r1 += share * v[i] * k[i]
+        r2 += share * v[i] * x
+    moments[0], moments[1], moments[2] = m0, m1, m2
+    moments[3], moments[4], moments[5] = m2, m3, m4
+    return r0, r1, r2
+
+
 @njit(cache=True, error_model="numpy")
 def _regression_start(k, v, o, beta, p):
     """Fill p from the quadratic regression of v on k."""
-    moment, right = np.zeros(5), np.zeros(3)
-    for i in range(k.size):
-        share = o[i] / (1.0 + (k[i] / v[i]) ** 2)  # the expansion holds near the money
-        power = share
-        for j in range(5):
-            moment[j] += power
-            if j < 3:
-                right[j] += power * v[i]
-            power *= k[i]
-    moments = np.array([moment[0], moment[1], moment[2], moment[2], moment[3], moment[4]])
-    inverse = np.empty(6)
+    moments, inverse = np.empty(6), np.empty(6)
+    r0, r1, r2 = _moments(k, v, o, moments)
     _inverse(moments, 1e-12, inverse)
-    a = inverse[0] * right[0] + inverse[1] * right[1] + inverse[2] * right[2]
-    slope = inverse[1] * right[0] + inverse[3] * right[1] + inverse[4] * right[2]
-    bend = 2.0 * (inverse[2] * right[0] + inverse[4] * right[1] + inverse[5] * right[2])
-    a = min(max(a, 0.5 * v.min()), 2.0 * v.max())
+    a = inverse[0] * r0 + inverse[1] * r1 + inverse[2] * r2
+    slope = inverse[1] * r0 + inverse[3] * r1 + inverse[4] * r2
+    bend = 2.0 * (inverse[2] * r0 + inverse[4] * r1 + inverse[5] * r2)
+    lowest, highest = v[0], v[0]
+    for i in range(v.size):
+        lowest, highest = min(lowest, v[i]), max(highest, v[i])
+    a = min(max(a, 0.5 * lowest), 2.0 * highest)
     u = 1.0 - beta
     rho_n = 2.0 * slope + u * a
     square = 0.5 * (6.0 * bend * a - u * u * a * a + 3.0 * rho_n * rho_n)
@@ -107,10 +123,11 @@ def _regression_start(k, v, o, beta, p):
 
 
 @njit(cache=True, error_model="numpy")
-def _search(k, h, bracket, v, o, beta, p, hessian, gradient):
+def _search(k, h, bracket, v, o, beta, p, hessian, gradient, columns):
     """Levenberg-Marquardt from p, which it moves: returns (cost, evaluations, has converged)."""
-    trial, columns, inverse = np.empty(3), np.empty((4, k.size)), np.empty(6)
-    trial_hessian, trial_gradient = np.empty(6), np.empty(3)
+    scratch = np.empty((4, 6))
+    trial, trial_gradient, trial_hessian = scratch[0, :3], scratch[1, :3], scratch[2]
+    inverse = scratch[3]
     cost = _normal_equations(k, h, bracket, v, o, beta, p, hessian, gradient, columns)
     damping, evaluations, gain = 1e-3, 1, 1.0
     negligible = _NEGLIGIBLE * np.sum(o * v * v)
@@ -127,6 +144,9 @@ def _search(k, h, bracket, v, o, beta, p, hessian, gradient):
         trial[0] = min(max(p[0] + shorten * d0, _LOG_A[0]), _LOG_A[1])
         trial[1] = min(max(p[1] + shorten * d1, -_MOST_U), _MOST_U)
         trial[2] = min(max(p[2] + shorten * d2, _LOG_N[0]), _LOG_N[1])
+        if -2.0 * shorten * (g0 * d0 + g1 * d1 + g2 * d2) < max(1e-8 * cost, negligible):
+            p[:] = trial  # all that is left to gain: taken without another look
+            return cost, evaluations, True
         trial_cost = _normal_equations(
             k, h, bracket, v, o, beta, trial, trial_hessian, trial_gradient, columns
         )
@@ -147,33 +167,34 @@ def _search(k, h, bracket, v, o, beta, p, hessian, gradient):
 
 
 @njit(cache=True, error_model="numpy")
-def _covariance(p, hessian, variance, covariance):
-    """Covariance of (a, rho, n) from the Gauss-Newton Hessian in the free parameters."""
+def _covariance(p, hessian, variance, unit, out):
+    """Covariance of (a, rho, n) times `unit` by rows, from the Hessian in the free parameters."""
     inverse, by = np.empty(6), np.empty(3)
     _inverse(hessian, 1e-12, inverse)
     by[0], by[1], by[2] = math.exp(p[0]), (1.0 + p[1] * p[1]) ** -1.5, math.exp(p[2])
     at = 0
     for i in range(3):
         for j in range(i, 3):
-            covariance[i, j] = covariance[j, i] = variance * by[i] * by[j] * inverse[at]
+            share = variance * by[i] * by[j] * unit[i] * unit[j] * inverse[at]
+            out[3 * i + j] = out[3 * j + i] = share
             at += 1
 
 
 @njit(cache=True, error_model="numpy")
-def _best(k, h, bracket, v, o, beta, p, hessian):
+def _best(k, h, bracket, v, o, beta, p, hessian, columns):
     """Optimum from the regression start, from a second start where the first ends at an edge.
 
     Returns (cost, evaluations, has converged).
     """
     gradient = np.empty(3)
     _regression_start(k, v, o, beta, p)
-    cost, evaluations, is_done = _search(k, h, bracket, v, o, beta, p, hessian, gradient)
+    cost, evaluations, is_done = _search(k, h, bracket, v, o, beta, p, hessian, gradient, columns)
     if is_done and abs(p[1]) < 10.0 and p[2] > p[0] + math.log(0.05):
         return cost, evaluations, True
     other = np.array([math.log(v[np.argmin(np.abs(k))]), -0.3, 0.0])
     other_hessian = np.empty(6)
     other_cost, used, other_done = _search(
-        k, h, bracket, v, o, beta, other, other_hessian, gradient
+        k, h, bracket, v, o, beta, other, other_hessian, gradient, columns
     )
     if other_cost < cost:
         cost, is_done = other_cost, other_done
@@ -182,64 +203,115 @@ def _best(k, h, bracket, v, o, beta, p, hessian):
 
 
 @njit(cache=True, error_model="numpy")
-def _volatility(k, h, bracket, beta, p):
-    """Total volatilities at free parameters p."""
-    columns = np.empty((4, k.size))
+def _volatility(k, h, bracket, beta, p, columns):
+    """Total volatilities at free parameters p, the first row of `columns`."""
     rho = p[1] / math.sqrt(1.0 + p[1] * p[1])
     fill_gradient(k, h, bracket, math.exp(p[0]), beta, rho, math.exp(p[2]), columns)
     return columns[0]
 
 
 @njit(cache=True, error_model="numpy")
-def fit_slice(k, w, weight, beta, loss_scale, p, covariance, value, count):
-    """Fit one slice; p gets (a, rho, n), value (cost, rmse in w), count (points, evaluations).
+def _is_usable(k, w, weight):
+    is_possible = math.isfinite(k) and LEAST_VARIANCE <= w <= MOST_VARIANCE
+    return is_possible and LEAST_WEIGHT <= weight <= MOST_WEIGHT
+
+
+@njit(cache=True, error_model="numpy")
+def _count(k, w, weight):
+    """How many quotes can take part, and how many different strikes they have, up to three."""
+    n, distinct, first, second = 0, 0, np.nan, np.nan
+    for i in range(k.size):
+        if not _is_usable(k[i], w[i], weight[i]):
+            continue
+        n += 1
+        if distinct == 0:
+            distinct, first = 1, k[i]
+        elif distinct == 1 and k[i] != first:
+            distinct, second = 2, k[i]
+        elif distinct == 2 and k[i] != first and k[i] != second:
+            distinct = 3
+    return n, distinct
+
+
+@njit(cache=True, error_model="numpy")
+def _prepare(k, w, weight, u, x, v, o, h, bracket):
+    """Usable quotes as the search wants them: k, total volatility, weights of it, and by k alone.
+
+    Returns the sum by which the weights were divided.
+    """
+    at, total = 0, 0.0
+    for i in range(k.size):
+        if _is_usable(k[i], w[i], weight[i]):
+            x[at], v[at], o[at] = k[i], w[i], 4.0 * w[i] * weight[i]
+            total += o[at]
+            at += 1
+    share = 1.0 / total
+    for i in range(x.size):
+        v[i] = math.sqrt(v[i])
+        o[i] *= share
+        h[i] = fast_exp(0.5 * u * x[i])
+        square = (u * x[i]) ** 2
+        bracket[i] = 1.0 + square * (1.0 / 24.0 + square / 1920.0)
+    return total
+
+
+@njit(cache=True, error_model="numpy")
+def fit_slice(k, w, weight, beta, loss_scale, forward, tte, out):
+    """Fit one slice into `out`, a row of `N_OUT`; NaN what there is not. Returns the status.
 
     The cost counts errors of volatility, weighted as errors of w are: dw = 2 sqrt(w) dv.
     """
-    is_possible = (w >= LEAST_VARIANCE) & (w <= MOST_VARIANCE)
-    keep = np.isfinite(k) & is_possible & (weight >= LEAST_WEIGHT) & (weight <= MOST_WEIGHT)
-    k, w, weight = k[keep], w[keep], weight[keep]
-    count[0] = k.size
-    if np.unique(k).size < MIN_POINTS:
+    out[:] = np.nan
+    n, distinct = _count(k, w, weight)
+    out[14], out[15] = n, 0.0
+    if distinct < MIN_POINTS:
         return TOO_FEW_POINTS
-    v = np.sqrt(w)
-    o = 4.0 * w * weight
-    total = o.sum()
-    o /= total
-    u = 1.0 - beta
-    h = np.exp(0.5 * u * k)
-    square = (u * k) ** 2
-    bracket = 1.0 + square * (1.0 / 24.0 + square / 1920.0)
-    hessian, gradient, free, robust = np.empty(6), np.empty(3), np.empty(3), o.copy()
-    cost, count[1], is_done = _best(k, h, bracket, v, o, beta, free, hessian)
+    work, small = np.empty((10, n)), np.empty((3, 6))
+    x, v, o, h, bracket = work[0], work[1], work[2], work[3], work[4]
+    robust, columns = work[5], work[6:]
+    total = _prepare(k, w, weight, 1.0 - beta, x, v, o, h, bracket)
+    free, hessian, gradient = small[0, :3], small[1], small[2, :3]
+    cost, evaluations, is_done = _best(x, h, bracket, v, o, beta, free, hessian, columns)
     for _ in range(MAX_REWEIGHTS if loss_scale < np.inf else 0):
         before = cost
-        square = o * (_volatility(k, h, bracket, beta, free) - v) ** 2
+        square = o * (_volatility(x, h, bracket, beta, free, columns) - v) ** 2
         robust[:] = o / np.sqrt(1.0 + square * total / (loss_scale * loss_scale))
-        cost, used, is_done = _search(k, h, bracket, v, robust, beta, free, hessian, gradient)
-        count[1] += used
+        cost, used, is_done = _search(
+            x, h, bracket, v, robust, beta, free, hessian, gradient, columns
+        )
+        evaluations += used
         if abs(before - cost) <= 1e-6 * cost:
             break
-    if not (is_done and np.isfinite(cost) and np.isfinite(free).all()):
+    out[15] = evaluations
+    if not (is_done and math.isfinite(cost + free[0] + free[1] + free[2])):
         return NOT_CONVERGED
-    p[0], p[2] = math.exp(free[0]), math.exp(free[2])
-    p[1] = free[1] / math.sqrt(1.0 + free[1] * free[1])
-    if k.size > 3:
-        _covariance(free, hessian, cost / (k.size - 3), covariance)
-    value[0] = cost * total
-    miss = _volatility(k, h, bracket, beta, free) ** 2 - w
-    value[1] = math.sqrt(np.sum(weight * miss * miss) / weight.sum())
+    root = math.sqrt(tte)
+    unit = (forward ** (1.0 - beta) / root, 1.0, 1.0 / root)
+    out[0], out[2] = unit[0] * math.exp(free[0]), unit[2] * math.exp(free[2])
+    out[1] = free[1] / math.sqrt(1.0 + free[1] * free[1])
+    if n > 3:
+        _covariance(free, hessian, cost / (n - 3), unit, out[3:12])
+    out[12] = cost * total
+    found, missed, weights = _volatility(x, h, bracket, beta, free, columns), 0.0, 0.0
+    for i in range(n):
+        share, miss = o[i] / (v[i] * v[i]), found[i] * found[i] - v[i] * v[i]
+        missed += share * miss * miss
+        weights += share
+    out[13] = math.sqrt(missed / weights)
     return CONVERGED
 
 
 @njit(cache=True, error_model="numpy")
-def fit_ragged(
-    k, w, weight, offsets, beta, loss_scale, parameters, covariance, status, value, count
-):
+def fit_one(quotes, beta, loss_scale, forward, tte, out):
+    """Fit the slice whose rows are k, w and weight: few arguments, which Python hands over fast."""
+    return fit_slice(quotes[0], quotes[1], quotes[2], beta, loss_scale, forward, tte, out)
+
+
+@njit(cache=True, error_model="numpy")
+def fit_ragged(k, w, weight, offsets, beta, loss_scale, forward, tte, status, out):
     """Fit every slice k[offsets[i]:offsets[i + 1]]."""
     for i in range(offsets.size - 1):
         rows = slice(offsets[i], offsets[i + 1])
         status[i] = fit_slice(
-            k[rows], w[rows], weight[rows], beta, loss_scale,
-            parameters[i], covariance[i], value[i], count[i],
-        )  # fmt: skip
+            k[rows], w[rows], weight[rows], beta, loss_scale, forward[i], tte[i], out[i]
+        )

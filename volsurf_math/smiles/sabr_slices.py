@@ -10,24 +10,19 @@ import numpy as np
 
 from volsurf_math.broadcasting import float_columns
 from volsurf_math.smiles import sabr_fit
-from volsurf_math.smiles.base import FloatArray, IntArray
-from volsurf_math.smiles.sabr import SabrFit, check_fit, outcome, units
+from volsurf_math.smiles.base import FloatArray, IntArray, slice_offsets
+from volsurf_math.smiles.sabr import SabrFit, check_fit, outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SabrFits:
     """Many fitted smiles as arrays whose first axis is the slice; NaN where `status` is not 0."""
 
-    parameters: FloatArray  # (n, 3) in (alpha, rho, nu)
+    rows: FloatArray  # (n, 16) as `sabr_fit.fit_slice` fills them
     beta: float
     forward: FloatArray
     tte: FloatArray
-    covariance: FloatArray  # (n, 3, 3)
     status: IntArray  # FitStatus
-    rmse: FloatArray  # weighted, in total variance
-    cost: FloatArray
-    n_points: IntArray
-    n_evaluations: IntArray
 
     def __len__(self) -> int:
         """Count the slices."""
@@ -36,15 +31,42 @@ class SabrFits:
     def __getitem__(self, i: int) -> SabrFit:
         """Return slice `i` with its smile."""
         return outcome(
-            self.parameters[i],
-            self.covariance[i],
             int(self.status[i]),
-            np.array([self.cost[i], self.rmse[i]]),
-            np.array([self.n_points[i], self.n_evaluations[i]]),
+            self.rows[i],
             beta=self.beta,
             forward=float(self.forward[i]),
             tte=float(self.tte[i]),
         )
+
+    @property
+    def parameters(self) -> FloatArray:
+        """Parameters (alpha, rho, nu), shape (n, 3)."""
+        return self.rows[:, :3]
+
+    @property
+    def covariance(self) -> FloatArray:
+        """Their covariance, shape (n, 3, 3)."""
+        return self.rows[:, 3:12].reshape(-1, 3, 3)
+
+    @property
+    def cost(self) -> FloatArray:
+        """Weighted sum of squares, of total variance to first order."""
+        return self.rows[:, 12]
+
+    @property
+    def rmse(self) -> FloatArray:
+        """Weighted, in total variance."""
+        return self.rows[:, 13]
+
+    @property
+    def n_points(self) -> IntArray:
+        """Count the quotes that took part."""
+        return self.rows[:, 14].astype(np.int64)
+
+    @property
+    def n_evaluations(self) -> IntArray:
+        """Count the evaluations of the formula on a whole slice."""
+        return self.rows[:, 15].astype(np.int64)
 
 
 def fit_slices(
@@ -81,30 +103,13 @@ def fit_slices(
     """
     check_fit(k, w, weight, beta, loss_scale)
     _, (k, w, weight) = float_columns(k, w, weight)
-    offsets = np.ascontiguousarray(offsets, dtype=np.int64)
-    if offsets.size < 1 or offsets[0] < 0 or offsets[-1] > k.size or (np.diff(offsets) < 0).any():
-        raise ValueError(f"offsets need to rise from 0 to at most {k.size}, was {offsets}")
+    offsets = slice_offsets(offsets, k.size)
     n = offsets.size - 1
     if not (forward.shape == tte.shape == (n,) and (forward > 0.0).all() and (tte > 0.0).all()):
         raise ValueError(f"a fit needs {n} positive forward and tte, was {forward} and {tte}")
-    parameters, covariance = np.full((n, 3), np.nan), np.full((n, 3, 3), np.nan)
-    status, value = np.empty(n, np.int64), np.full((n, 2), np.nan)
-    count = np.zeros((n, 2), np.int64)
+    forward, tte = (np.require(x, np.float64, ("C", "W")) for x in (forward, tte))
+    status, rows = np.empty(n, np.int64), np.empty((n, sabr_fit.N_OUT))
     sabr_fit.fit_ragged(
-        k, w, weight, offsets, float(beta), float(loss_scale),
-        parameters, covariance, status, value, count,
-    )  # fmt: skip
-    pairs = [units(beta, *slice_) for slice_ in zip(forward.tolist(), tte.tolist(), strict=True)]
-    unit = np.array([(to_alpha, 1.0, to_nu) for to_alpha, to_nu in pairs]).reshape(n, 3)
-    return SabrFits(
-        parameters=parameters * unit,
-        beta=beta,
-        forward=forward,
-        tte=tte,
-        covariance=covariance * unit[:, :, None] * unit[:, None, :],
-        status=status,
-        rmse=value[:, 1],
-        cost=value[:, 0],
-        n_points=count[:, 0],
-        n_evaluations=count[:, 1],
+        k, w, weight, offsets, float(beta), float(loss_scale), forward, tte, status, rows
     )
+    return SabrFits(rows=rows, beta=beta, forward=forward, tte=tte, status=status)

@@ -17,9 +17,15 @@ from enum import IntEnum
 import numpy as np
 
 from volsurf_math.smiles import svi_conditions, svi_guard
-from volsurf_math.smiles.base import Fit, FitStatus, FloatArray, IntArray
+from volsurf_math.smiles.base import Fit, FitStatus, FloatArray, IntArray, slice_offsets
 from volsurf_math.smiles.svi_fit import MIN_POINTS, Loss, fit_ragged
-from volsurf_math.smiles.svi_forms import JumpWings, NaturalSvi
+from volsurf_math.smiles.svi_forms import (
+    JumpWings,
+    NaturalSvi,
+    natural_of,
+    raw_of_jump_wings,
+    raw_of_natural,
+)
 from volsurf_math.smiles.svi_quantities import SmileQuantities, smile_quantities
 
 _NO_FLOOR = np.full(7, np.nan)  # parameters, and the range of k on which they bind
@@ -98,27 +104,13 @@ class RawSvi:
 
     def to_natural(self) -> NaturalSvi:
         """Return natural parameters; needs b > 0."""
-        root = math.sqrt(1.0 - self.rho**2)
-        omega = 2.0 * self.b * self.sigma / root
-        return NaturalSvi(
-            delta=self.a - 0.5 * omega * (1.0 - self.rho**2),
-            mu=self.m + self.rho * self.sigma / root,
-            rho=self.rho,
-            omega=omega,
-            zeta=root / self.sigma,
-        )
+        return natural_of(self.a, self.b, self.rho, self.m, self.sigma)
 
     @classmethod
     def from_natural(cls, natural: NaturalSvi) -> "RawSvi":
         """Inverse of `to_natural`."""
-        root = math.sqrt(1.0 - natural.rho**2)
-        return cls(
-            a=natural.delta + 0.5 * natural.omega * (1.0 - natural.rho**2),
-            b=0.5 * natural.omega * natural.zeta,
-            rho=natural.rho,
-            m=natural.mu - natural.rho / natural.zeta,
-            sigma=root / natural.zeta,
-        )
+        a, b, rho, m, sigma = raw_of_natural(natural)
+        return cls(a=a, b=b, rho=rho, m=m, sigma=sigma)
 
     def to_jump_wings(self, tte: float) -> JumpWings:
         """Return jump-wing parameters at `tte` years; needs w(0) > 0."""
@@ -142,25 +134,8 @@ class RawSvi:
         The level of sigma comes from v - v_tilde, at m = 0 by a formula of its own. Wings whose
         minimum lies at the money (v = v_tilde) leave sigma open, and raise.
         """
-        root = math.sqrt(wings.v * wings.tte)
-        b = 0.5 * root * (wings.c + wings.p)
-        rho = 1.0 - wings.p * root / b
-        beta = rho - 2.0 * wings.psi * root / b
-        if not abs(beta) <= 1.0:
-            raise ValueError(f"jump wings need a skew psi between -p/2 and c/2, was {wings}")
-        bar = math.sqrt(1.0 - rho**2)
-        drop = (wings.v - wings.v_tilde) * wings.tte / b
-        if abs(beta) < 1e-12:
-            m, spread = 0.0, 1.0 - bar
-            sigma = drop / spread if spread > 0.0 else math.nan
-        else:
-            alpha = math.copysign(1.0, beta) * math.sqrt(1.0 / beta**2 - 1.0)
-            spread = -rho + math.copysign(math.sqrt(1.0 + alpha**2), alpha or beta) - alpha * bar
-            m = drop / spread if spread != 0.0 else math.nan
-            sigma = alpha * m
-        if not sigma > 0.0:
-            raise ValueError(f"jump wings need to determine sigma > 0, was {wings}")
-        return cls(a=wings.v_tilde * wings.tte - b * sigma * bar, b=b, rho=rho, m=m, sigma=sigma)
+        a, b, rho, m, sigma = raw_of_jump_wings(wings)
+        return cls(a=a, b=b, rho=rho, m=m, sigma=sigma)
 
     def quantities(self, tte: float) -> SmileQuantities:
         """Volatility at the money and at 25 delta, `tte` years before expiry (arrays of one)."""
@@ -181,18 +156,10 @@ class RawSvi:
         min_points: int = MIN_POINTS,
     ) -> "SviFit":
         """Fit one slice; see `fit_slices`, of which this is the case of one slice."""
-        offsets = np.array([0, k.size])
         fits = fit_slices(
-            k,
-            w,
-            weight,
-            offsets,
-            loss=loss,
-            loss_scale=loss_scale,
-            is_guarded=is_guarded,
-            floor=floor,
-            min_points=min_points,
-        )
+            k, w, weight, np.array([0, k.size]), loss=loss, loss_scale=loss_scale,
+            is_guarded=is_guarded, floor=floor, min_points=min_points,
+        )  # fmt: skip
         return fits[0]
 
 
@@ -304,15 +271,14 @@ def fit_slices(
     ValueError
         If shapes differ or `offsets` does not walk through the quotes.
     """
-    k, w, weight = (np.require(x, np.float64, ("C", "W")) for x in (k, w, weight))
-    offsets = np.ascontiguousarray(offsets, dtype=np.int64)
     if not (k.ndim == 1 and k.shape == w.shape == weight.shape):
         shapes = (k.shape, w.shape, weight.shape)
         raise ValueError(f"k, w and weight need one shape (n_quotes,), was {shapes}")
-    if offsets.size < 1 or offsets[0] < 0 or offsets[-1] > k.size or (np.diff(offsets) < 0).any():
-        raise ValueError(f"offsets need to rise from 0 to at most {k.size}, was {offsets}")
     if not loss_scale > 0.0:
         raise ValueError(f"loss_scale needs to be positive, was {loss_scale}")
+    quotes = np.empty((3, k.size))
+    quotes[0], quotes[1], quotes[2] = k, w, weight
+    offsets = slice_offsets(offsets, k.size)
     n = offsets.size - 1
     parameters, covariance = np.full((n, 5), np.nan), np.full((n, 5, 5), np.nan)
     status, value = np.empty(n, np.int64), np.full((n, 4), np.nan)
@@ -321,8 +287,8 @@ def fit_slices(
     limits = np.array([max_iterations, tolerance])
     is_guarded = is_guarded or is_calendar_free or floor is not None
     fit_ragged(
-        k, w, weight, offsets, int(loss), float(loss_scale), limits, is_guarded, is_calendar_free,
-        bounds, min_points, parameters, covariance, status, value, count,
+        quotes[0], quotes[1], quotes[2], offsets, int(loss), float(loss_scale), limits, is_guarded,
+        is_calendar_free, bounds, min_points, parameters, covariance, status, value, count,
     )  # fmt: skip
     return SliceFits(
         parameters=parameters,

@@ -25,7 +25,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from volsurf_math.smiles.base import FitStatus, FloatArray, IntArray, usable_quotes
+from volsurf_math.smiles.base import FitStatus, FloatArray, IntArray, slice_offsets, usable_quotes
 from volsurf_math.surfaces.essvi_fit import fit_surface
 
 MIN_POINTS = 3  # distinct strikes of a slice, one per parameter
@@ -209,8 +209,7 @@ def usable_slices(
     if not (k.ndim == 1 and k.shape == w.shape == weight.shape):
         shapes = (k.shape, w.shape, weight.shape)
         raise ValueError(f"k, w and weight need one shape (n_quotes,), was {shapes}")
-    if offsets.size < 1 or offsets[0] < 0 or offsets[-1] > k.size or (np.diff(offsets) < 0).any():
-        raise ValueError(f"offsets need to rise from 0 to at most {k.size}, was {offsets}")
+    offsets = slice_offsets(offsets, k.size)
     keep = usable_quotes(k, w, weight)
     rows = [np.arange(*ends)[keep[slice(*ends)]] for ends in pairwise(offsets)]
     fitted = [i for i, of in enumerate(rows) if np.unique(k[of]).size >= MIN_POINTS]
