@@ -242,6 +242,7 @@ def test_diagnostics_show_what_is_stored_and_list_every_violation(page, lake):
     visit(page, f"/diagnostics?date={NEWEST}")
     days = lake.days("raw_options_chains", "SPY")
     history = fits.fit_history(lake, "SPY", days).filter(pl.col("model_type") == "SVI")
+    history = evolution.with_gaps(history, days)
     assert traces(page, "fit_error")["median"]["y"] == near(history["median_rmse"])
     assert traces(page, "outcome")["fitted"]["y"] == near(history["fitted"])
     residuals = diagnostics.residuals_of_day(lake, "SPY", NEWEST, "SVI")

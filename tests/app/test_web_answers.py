@@ -185,3 +185,25 @@ def test_a_table_that_was_never_filled_is_no_gap_of_one_session():
     schema = {"table": pl.String, "quote_date": pl.Date, "is_present": pl.Boolean}
     covered = pl.DataFrame(rows, schema=schema, orient="row")
     assert coverage.gaps_of(covered) == [date(2026, 1, 6)]
+
+
+def test_another_model_can_be_looked_at(look, lake):
+    test = look(model="SSVI")
+    assert not test.exception
+    assert test.sidebar.selectbox[1].value == "SSVI"
+    assert "SSVI" in test.caption[0].value
+    assert look(model="no such").sidebar.selectbox[1].value == "SVI"
+
+
+def test_two_models_of_one_session_differ_by_nothing_that_spot_did(lake):
+    parts, is_stored = differences.moves(lake, "SPY", Side(NEWEST, "SVI"), Side(NEWEST, "SSVI"))
+    assert not is_stored
+    known = parts.drop_nulls("move_spot")
+    assert known.height > 0
+    assert known["move_spot"].to_list() == pytest.approx([0.0] * known.height, abs=1e-9)
+
+
+def test_a_series_breaks_where_a_session_is_missing():
+    days = [date(2026, 1, n) for n in (5, 6, 7)]
+    rows = pl.DataFrame({"quote_date": [days[0], days[2]], "x": [1.0, 3.0]})
+    assert evolution.with_gaps(rows, days)["x"].to_list() == [1.0, None, 3.0]

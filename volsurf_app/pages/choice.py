@@ -4,7 +4,6 @@ Belongs here: the sidebar, and what becomes of an address that names something t
 here: any page.
 """
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -14,6 +13,7 @@ import streamlit as st
 from volsurf_app import queries
 from volsurf_app.pages.answers import ask
 from volsurf_app.queries.diagnostics import model_types
+from volsurf_resources.exchange_calendar import sessions
 from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings
 
@@ -33,9 +33,11 @@ class Choice:
     days: Sequence[date]
 
     @property
-    def past(self) -> list[date]:
-        """Sessions up to the chosen one: what could be known then."""
-        return list(self.days[: bisect_left(self.days, self.day) + 1])
+    def past(self) -> tuple[date, ...]:
+        """Sessions up to the chosen one, those that are missing too: gaps are to be seen."""
+        first = self.days[0]
+        known = {*sessions(first, self.day), *(day for day in self.days if day <= self.day)}
+        return tuple(sorted(known))
 
 
 def choose(settings: Settings, lake: Lake) -> Choice | None:

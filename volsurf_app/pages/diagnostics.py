@@ -25,6 +25,7 @@ from volsurf_app.pages.panels import (
 )
 from volsurf_app.plots import fits as plots
 from volsurf_app.queries import diagnostics
+from volsurf_app.queries.evolution import with_gaps
 from volsurf_resources.lake import Lake
 
 READS = ("fitted_surfaces",)
@@ -57,12 +58,13 @@ _SCORES = {
 
 def draw(choice: Choice) -> None:
     """Draw the page of diagnostics."""
-    days = tuple(choice.past)
+    days = choice.past
     history = ask(
         choice.lake, diagnostics.fit_history, choice.symbol, days, reads=READS, days=days
     ).filter(pl.col("model_type") == choice.model)
     today = history.filter(pl.col("quote_date") == choice.day)
     heading("Diagnostics", subtitle(choice), f"{history.height:,} sessions fitted")
+    history = with_gaps(history, days)
     if today.height:
         _numbers(today.row(0, named=True))
     left, right = st.columns(2, gap="medium")

@@ -21,6 +21,7 @@ from volsurf_app.pages.panels import (
 )
 from volsurf_app.plots import premium as plots
 from volsurf_app.queries.afterwards import premium_ex_post
+from volsurf_app.queries.evolution import with_gaps
 
 _PERCENTILES = (5, 25, 50, 75, 95)
 _WINDOWS = {30: 21, 60: 42, 90: 63}  # calendar days -> sessions of realised volatility
@@ -36,10 +37,13 @@ _AFTERWARDS = plots.Compared(
 
 def draw(choice: Choice) -> None:
     """Draw the page of the premium."""
-    days = tuple(choice.past)
+    days = choice.past
     rows = ask(choice.lake, queries.premium, choice.symbol, days, reads=("vrp_metrics",), days=days)
     last = rows.filter(pl.col("quote_date") == choice.day)
-    told = last["status"][0] if last.height else "no premium of this session"
+    told = "no premium of this session"
+    if last.height:
+        status, reason = last.select("status", "reason").row(0)
+        told = f"premium {status}" + (f" ({reason})" if reason else "")
     heading(
         "Variance risk premium",
         f"{choice.symbol} · {choice.day} · end of day",
@@ -99,6 +103,9 @@ def _known_then(tenor: int) -> plots.Compared:
 
 def _pictures(choice: Choice, rows: pl.DataFrame, names: plots.Compared, which: str) -> None:
     shown = rows.select("quote_date", names.implied, names.realised, names.premium)
+    there = shown["quote_date"].to_list()
+    known = [day for day in choice.past if there and there[0] <= day <= there[-1]]
+    shown = with_gaps(shown, known)
     of = f"{choice.symbol} · to {choice.day} · end of day"
     alt = "Implied and realised volatility, and the premium between them, by session."
     picture(choice, plots.series_figure(shown, names, of), shown, f"{which}_series", alt)

@@ -68,7 +68,7 @@ def smiles_of_day(lake: Lake, symbol: str, day: object, model: str) -> pl.DataFr
 
 
 def _history(choice: Choice, question: object, table: str, *more: object) -> pl.DataFrame:
-    past = tuple(choice.past)
+    past = choice.past
     answer: pl.DataFrame = ask(
         choice.lake, question, choice.symbol, past, *more, reads=(table,), days=past  # type: ignore[arg-type]
     )  # fmt: skip

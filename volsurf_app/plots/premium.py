@@ -115,5 +115,7 @@ def distribution_figure(
     for name, value in marks.items():
         is_last = name == "last"
         look = {"color": style.PUT if is_last else style.QUIET, "width": 2 if is_last else 1}
-        figure.upright(value, name, 0.93, dash="solid" if is_last else "dot", **look)
+        figure.upright(
+            value, name, 0.84 if is_last else 0.93, dash="solid" if is_last else "dot", **look
+        )
     return figure

@@ -30,9 +30,13 @@ def constant_maturity(
 
     put, call, atm = at("delta", -0.25), at("delta", 0.25), at("log_moneyness", 0.0)
     found = points.group_by("quote_date", "tenor_days", maintain_order=True)
-    return found.agg(
+    series = found.agg(
         atm_vol=atm, skew_25delta=put - call, butterfly_25delta=0.5 * (put + call) - atm
-    ).sort("quote_date", "tenor_days")
+    )
+    tenors = series.select("tenor_days").unique()
+    asked = pl.DataFrame({"quote_date": list(days)}, schema={"quote_date": pl.Date})
+    place = ["quote_date", "tenor_days"]
+    return asked.join(tenors, how="cross").join(series, on=place, how="left").sort(place)
 
 
 def parameters_near(
@@ -47,12 +51,12 @@ def parameters_near(
     )
     chosen = nearest.unique("quote_date", keep="first", maintain_order=True)
     names = ("quote_date", "root", "expiration_date", "days", *PARAMETERS, "rmse", "status")
-    return _with_gaps(chosen.select(names), days)
+    return with_gaps(chosen.select(names), days)
 
 
 def power_laws(lake: Lake, symbol: str, days: Sequence[date]) -> pl.DataFrame:
     """Return the power laws of the term structure, session by session."""
-    return _with_gaps(lake.read("term_structure_params", days, symbols=[symbol]), days)
+    return with_gaps(lake.read("term_structure_params", days, symbols=[symbol]), days)
 
 
 def forward_vols(fits: pl.DataFrame) -> pl.DataFrame:
@@ -72,6 +76,7 @@ def forward_vols(fits: pl.DataFrame) -> pl.DataFrame:
     ).drop_nulls("start_days")
 
 
-def _with_gaps(rows: pl.DataFrame, days: Sequence[date]) -> pl.DataFrame:
+def with_gaps(rows: pl.DataFrame, days: Sequence[date]) -> pl.DataFrame:
+    """Return rows in order of days, nulls on a day without a row, so that a line breaks there."""
     asked = pl.DataFrame({"quote_date": list(days)}, schema={"quote_date": pl.Date})
     return asked.join(rows, on="quote_date", how="left").sort("quote_date")
