@@ -284,3 +284,18 @@ def test_symbols_do_not_influence_each_other(tmp_path):
     mixed = tables_of(tmp_path / "mixed", *others, *mine)
     for table, own in zip(mixed, alone, strict=True):
         assert table.filter(pl.col("symbol") == "SPX").equals(own)
+
+
+def test_each_model_has_points_of_its_own(tmp_path):
+    """The joint surface is higher by a tenth; what reads one model alone does not see it."""
+    other = smiles(level=0.22, model_type="SSVI")
+    both = tables_of(tmp_path / "both", pl.concat([smiles(), other]))
+    alone = tables_of(tmp_path / "alone", smiles())
+    found = both[0].partition_by("model_type", as_dict=True)
+    assert found["SVI",].equals(alone[0].filter(IS_STANDARD))
+    same = pl.col("axis") == "log_moneyness"
+    svi, ssvi = (found[model,].filter(same)["implied_vol"] for model in ("SVI", "SSVI"))
+    assert svi.null_count() < svi.len()
+    np.testing.assert_allclose(ssvi.drop_nulls(), 1.1 * svi.drop_nulls(), rtol=1e-9)
+    for whole, own in zip(both[1:], alone[1:], strict=True):
+        assert whole.equals(own)
