@@ -17,9 +17,10 @@ from volsurf_app import queries
 from volsurf_app.charts import Series, Size, line_chart, term_chart
 from volsurf_app.cli.console import console
 from volsurf_app.terminal import app as app_module
-from volsurf_app.terminal.app import Chart, Dashboard, Help
+from volsurf_app.terminal.app import Dashboard
 from volsurf_app.terminal.content import View
 from volsurf_app.terminal.sections import SECTIONS
+from volsurf_app.terminal.widgets import Chart, Help
 from volsurf_resources.lake import Lake
 
 FIRST, LAST = DAYS[:2]
@@ -54,7 +55,7 @@ def drive(lake: Lake, script: Script, *, size=(80, 24), folder=Path("exports"), 
 
 
 def text(app: Dashboard, selector: str) -> str:
-    return str(app.screen.query_one(selector, Static).content)
+    return str(app.screen_stack[0].query_one(selector, Static).content)
 
 
 def cells(app: Dashboard, selector: str) -> list[list[str]]:
@@ -221,10 +222,10 @@ def test_the_view_moves_on_when_a_newer_session_lands(own_lake, filled_home, mon
         assert await until(
             pilot, lambda: f"{100 * new:.2f}" in [r[2] for r in cells(app, "#first")]
         )
-        await pilot.press("[")
+        await pilot.press("[", "?")
         newer = landing.with_columns(quote_date=pl.lit(DAYS[2]))
         own_lake.replace("fitted_surfaces", DAYS[2], newer)
-        assert await until(pilot, lambda: "of 3" in text(app, "#title"))
+        assert await until(pilot, lambda: "of 3" in text(app, "#title"))  # behind the help
         assert app.view.day == FIRST  # who looks at the past is not pulled away
 
     drive(own_lake, script, day=FIRST)

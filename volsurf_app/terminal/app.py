@@ -1,6 +1,7 @@
 """The dashboard: a surface in a full-screen terminal, read only, refreshed as sessions land.
 
-Belongs here: widgets, keys, when to look again. Not here: what a section says (`sections`).
+Belongs here: keys, when to look again. Not here: what a section says (`sections`), how that
+becomes widgets (`widgets`).
 """
 
 from collections.abc import Callable, Sequence
@@ -11,20 +12,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
 
-from rich.console import JustifyMethod
-from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.screen import ModalScreen
-from textual.widget import Widget
-from textual.widgets import DataTable, Static, Tab, Tabs
+from textual.widgets import Static, Tab, Tabs
 
 from volsurf_app import queries
-from volsurf_app.charts import Size
 from volsurf_app.exports import Format, write_frame
-from volsurf_app.terminal.content import Content, Drawn, Part, View
+from volsurf_app.terminal.content import Content, View
 from volsurf_app.terminal.sections import SECTIONS, place_of
+from volsurf_app.terminal.widgets import Chart, Help, PartTable
 from volsurf_resources.lake import Lake
 from volsurf_resources.lake_errors import LakeError
 from volsurf_tables.surfaces import SMILE_MODELS
@@ -33,27 +30,9 @@ WIDE = 140  # columns from which parts stand side by side
 LOOKS_EVERY = 2.0  # seconds
 AFTER_FIRST_PAINT = 0.5  # seconds
 STEPPED_BY_EXPIRY = ("surface", "smile", "term")
-_COLUMN = 10  # characters
 _WATCHED = ("fitted_surfaces", "option_quotes", "surface_points", "vrp_metrics")
 _KEYS = "←→ expiry  tab section  [ ] date  m model  r refresh  e export  ? help  q quit"
 _TITLES = {"vrp": "VRP"}
-_HELP = """\
- ← →          expiry before, after
- ↑ ↓ PgUp PgDn  rows of a table
- shift+← →    its columns
- tab, 1 to 6  section
- [ ]          session before, after
- m            model of the smiles: SVI, SSVI
- r            look again now (done every 2 s)
- e  E         export the tables as CSV, JSON
- ? q          this help, quit
-
-Vols, skews and premiums are in % per year,
-errors in vol points (vp), prices in USD.
-Exports hold the stored numbers: decimals.
-
-Press any key.\
-"""
 
 
 def _told(look: Callable[..., None]) -> Callable[..., None]:
@@ -64,33 +43,9 @@ def _told(look: Callable[..., None]) -> Callable[..., None]:
         try:
             look(app, *args)
         except LakeError as error:
-            app.query_one("#headline", Static).update(str(error))
+            app.screen_stack[0].query_one("#headline", Static).update(str(error))
 
     return guarded
-
-
-class Chart(Widget):
-    """A chart of characters, drawn anew in whatever room there is."""
-
-    drawn: Drawn | None = None
-
-    def render(self) -> Text:
-        """Draw; nothing where there is no chart."""
-        if self.drawn is None:
-            return Text()
-        return Text.from_ansi(self.drawn(Size(self.size.width, self.size.height), True))
-
-
-class Help(ModalScreen[None]):
-    """What the keys do, until one is pressed."""
-
-    def compose(self) -> ComposeResult:
-        """Show the text."""
-        yield Static(_HELP, id="help", markup=False)
-
-    def on_key(self) -> None:
-        """Close."""
-        self.dismiss()
 
 
 class Dashboard(App[None]):
@@ -103,10 +58,7 @@ class Dashboard(App[None]):
     #body { height: 1fr; layout: vertical; }
     #body.wide { layout: horizontal; }
     #body > * { height: 1fr; width: 1fr; }
-    DataTable { scrollbar-size-horizontal: 0; }
     #keys { height: 1; padding: 0 1; background: $panel; color: $text-muted; }
-    Help { align: center middle; }
-    #help { width: 54; height: auto; border: round $primary; padding: 1 2; background: $surface; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "step_expiry(-1)", "expiry before", priority=True),
@@ -131,7 +83,6 @@ class Dashboard(App[None]):
         self.lake, self.view, self.folder = lake, view, folder
         self.section = next(iter(SECTIONS))
         self.content = Content("", ())
-        self._filled: dict[DataTable[Text], str] = {}
         self._days = self._stored_days()
         self._seen = self._fingerprint()
 
@@ -142,8 +93,8 @@ class Dashboard(App[None]):
         yield Static(id="headline", markup=False)
         with Container(id="body"):
             yield Chart()
-            yield DataTable(id="first", cursor_type="row", zebra_stripes=True)
-            yield DataTable(id="second", cursor_type="row", zebra_stripes=True)
+            yield PartTable(id="first", cursor_type="row", zebra_stripes=True)
+            yield PartTable(id="second", cursor_type="row", zebra_stripes=True)
         yield Static(_KEYS, id="keys", markup=False)
 
     def on_mount(self) -> None:
@@ -174,32 +125,14 @@ class Dashboard(App[None]):
             self.content = Content(str(error), ())
         place = self._days.index(self.view.day) + 1 if self.view.day in self._days else "-"
         title = f"{self.view.symbol}  {self.view.day}  {self.view.model}"
-        self.query_one("#title", Static).update(f"{title}  session {place} of {len(self._days)}")
-        self.query_one("#headline", Static).update(self.content.headline)
-        chart = self.query_one(Chart)
-        chart.drawn, chart.display = self.content.draw, self.content.draw is not None
-        chart.refresh()
-        parts = (*self.content.parts, None, None)
-        for selector, part in zip(("#first", "#second"), parts, strict=False):
-            self._fill_table(self.query_one(selector, DataTable), part)
-
-    def _fill_table(self, table: "DataTable[Text]", part: Part | None) -> None:
-        table.display = part is not None
-        row = table.cursor_row if part is not None and self._filled.get(table) == part.name else 0
-        table.clear(columns=True)
-        if part is None:
-            return
-        sides: list[JustifyMethod] = [
-            "right" if part.is_number(name) else "left" for name in part.columns
-        ]
-        for (name, (heading, _)), side in zip(part.columns.items(), sides, strict=True):
-            table.add_column(Text(heading, justify=side), key=name)
-        for cells in part.cells():
-            table.add_row(*(Text(c, justify=s) for c, s in zip(cells, sides, strict=True)))
-        self._filled[table] = part.name
-        table.move_cursor(row=part.current or row, scroll=False)
-        table.call_after_refresh(_centre, table)
-        table.focus()
+        below = self.screen_stack[0]  # of the help, if that is open
+        below.query_one("#title", Static).update(f"{title}  session {place} of {len(self._days)}")
+        below.query_one("#headline", Static).update(self.content.headline)
+        below.query_one(Chart).show(self.content.draw)
+        tables = list(below.query(PartTable))
+        for table, part in zip(tables, (*self.content.parts, None, None), strict=False):
+            table.show(part)
+        below.set_focus(next((table for table in reversed(tables) if table.display), None))
 
     def action_step_section(self, by: int) -> None:
         """Go to a neighbouring section."""
@@ -261,8 +194,8 @@ class Dashboard(App[None]):
 
     def action_scroll_columns(self, by: int) -> None:
         """Move sideways in a table that is wider than its room."""
-        if isinstance(self.focused, DataTable):
-            self.focused.scroll_relative(x=by * _COLUMN, animate=False)
+        if isinstance(self.focused, PartTable):
+            self.focused.scroll_columns(by)
 
     def action_help(self) -> None:
         """Say what the keys do."""
@@ -305,8 +238,3 @@ class Dashboard(App[None]):
         day, symbol = self.view.day, self.view.symbol
         hashes = (self.lake.content_hash(table, day, symbol) for table in _WATCHED)
         return len(self._days), *hashes
-
-
-def _centre(table: "DataTable[Text]") -> None:
-    """Scroll so that the cursor's row stands in the middle of what is seen."""
-    table.scroll_to(y=max(0, table.cursor_row - table.size.height // 2), animate=False)
