@@ -16,6 +16,7 @@ import polars as pl
 
 from volsurf_assets.dividends import DIVIDEND_HISTORY, Dividends, expected_dividends
 from volsurf_assets.pictures import sparkline
+from volsurf_assets.price_units import COIN, with_underlying
 from volsurf_assets.quality import MID, is_usable
 from volsurf_assets.session import Session
 from volsurf_assets.table_asset import table_asset
@@ -68,12 +69,12 @@ def with_expiry(chain: pl.DataFrame) -> pl.DataFrame:
 @table_asset(
     IMPLIED_FORWARDS,
     reads=[RAW_OPTIONS_CHAINS, MARKET_RATES, UNDERLYING_PRICES],
-    code_version="1",
+    code_version="2",
     picture=lambda rows: sparkline(rows["implied_carry"]),
 )
 def implied_forwards(session: Session) -> pl.DataFrame:
     """Estimate forward and discount factor of every expiry of every chain."""
-    chain = with_expiry(session.read(RAW_OPTIONS_CHAINS))
+    chain = with_underlying(with_expiry(session.read(RAW_OPTIONS_CHAINS)))
     curve, history = curve_of(session), session.window(UNDERLYING_PRICES, DIVIDEND_HISTORY)
     rows: list[Row] = []
     for (symbol, _), own in chain.group_by("symbol", "snapshot", maintain_order=True):
@@ -89,7 +90,7 @@ def implied_forwards(session: Session) -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Put-call pairs of one expiry, sorted by strike: mids and half-spreads."""
+    """Put-call pairs of one expiry, sorted by strike: mids and half-spreads, in dollars."""
 
     strike: Array
     call: Array
@@ -100,6 +101,10 @@ class Pairs:
     def columns(self) -> tuple[Array, Array, Array, Array, Array]:
         """The arrays in the order in which the fits take them."""
         return self.strike, self.call, self.put, self.call_half, self.put_half
+
+    def scaled(self, factor: float) -> "Pairs":
+        """Return the pairs at prices worth more or less."""
+        return Pairs(self.strike, *(factor * column for column in self.columns()[1:]))
 
     def near_the_money(self, standard_deviations: float, most: int) -> "Pairs":
         """Pairs around the strike where call and put agree: a band of the straddle's own width.
@@ -127,10 +132,12 @@ class Expiry:
     at: datetime
     tte: float
     pairs: Pairs
+    coin: float | None  # dollars that a coin was taken for, where prices are in coin
 
 
 def _spot(own: pl.DataFrame, history: pl.DataFrame, day: date) -> float | None:
-    quoted = own.filter(pl.col("underlying_price") > 0.0)["underlying_price"].median()
+    known = own.select(price=pl.coalesce("index_price", "underlying_price"))
+    quoted = known.filter(pl.col("price") > 0.0)["price"].median()
     if quoted is not None:
         return float(quoted)  # type: ignore[arg-type]
     bar = history.filter((pl.col("symbol") == own["symbol"][0]) & (pl.col("quote_date") == day))
@@ -138,20 +145,27 @@ def _spot(own: pl.DataFrame, history: pl.DataFrame, day: date) -> float | None:
 
 
 def _expiries(own: pl.DataFrame, usable: pl.Expr) -> Iterator[Expiry]:
-    """Every expiry of one chain, with the pairs of quotes that are usable and come once."""
+    """Every expiry of one chain, with the pairs of quotes that are usable and come once.
+
+    A pair quoted while the underlying stood elsewhere has its strike moved along with it.
+    """
     half = (pl.col("ask") - pl.col("bid")) / 2.0
     marked = own.with_columns(is_usable=usable)
     good = marked.filter("is_usable").unique([*EXPIRY, "strike", "option_type"], keep="none")
     call, put = (
-        good.filter(pl.col("option_type") == side).select(*EXPIRY, "strike", mid=MID, half=half)
+        good.filter(pl.col("option_type") == side).select(
+            *EXPIRY, "strike", "drift", mid=MID * pl.col("worth"), half=half * pl.col("worth")
+        )
         for side in ("CALL", "PUT")
     )
-    joined = call.join(put, on=[*EXPIRY, "strike"], suffix="_put").sort("strike")
+    joined = call.join(put, on=[*EXPIRY, "strike"], suffix="_put").drop_nulls("mid")
+    at = pl.col("strike") / (0.5 * (pl.col("drift") + pl.col("drift_put")))
+    joined = joined.with_columns(strike=at).sort("strike")
     pairs = joined.partition_by(EXPIRY, as_dict=True, include_key=False, maintain_order=True)
     none = joined.clear().drop(EXPIRY)
     timed = pl.col("tte_years").filter(pl.col("is_usable")).median()
     about = marked.group_by(EXPIRY, maintain_order=True).agg(
-        pl.col("exercise_style", "expiry_time").first(),
+        pl.col("exercise_style", "expiry_time", "price_unit", "worth").first(),
         tte=pl.coalesce(timed, pl.col("tte_years").median(), 0.0),
     )
     for row in about.iter_rows(named=True):
@@ -164,6 +178,7 @@ def _expiries(own: pl.DataFrame, usable: pl.Expr) -> Iterator[Expiry]:
             at=row["expiry_time"],
             tte=row["tte"],
             pairs=Pairs(*(columns[name].to_numpy() for name in names)),
+            coin=row["worth"] if row["price_unit"] == COIN else None,
         )
 
 
@@ -221,6 +236,8 @@ def _european(pairs: Pairs, expiry: Expiry, rate: float | None) -> tuple[Any, Ro
     from volsurf_math.parity import fit_forward
 
     outcome: Row = {"method": "parity_regression"}
+    if expiry.coin is not None:
+        return _of_coin(pairs, expiry.coin, float(np.exp(-(rate or 0.0) * expiry.tte))), outcome
     fit = fit_forward(*pairs.columns())
     if rate is not None and not _is_credible(fit, expiry.tte, rate):
         fit = fit_forward(*pairs.columns(), discount_factor=float(np.exp(-rate * expiry.tte)))
@@ -229,6 +246,21 @@ def _european(pairs: Pairs, expiry: Expiry, rate: float | None) -> tuple[Any, Ro
     if expiry.style == "american":
         outcome |= {"status": "fallback", "reason": "no curve or no spot: early exercise ignored"}
     return fit, outcome
+
+
+def _of_coin(pairs: Pairs, coin: float, discount_factor: float) -> Any:
+    """Fit the forward to prices in coin: a line in the strike once a coin is worth the forward.
+
+    Taken for the underlying, which is near, the line is steeper by a few basis points: the second
+    fit leaves of that error its square.
+    """
+    from volsurf_math.parity import ParityStatus, fit_forward
+
+    fit = fit_forward(*pairs.columns(), discount_factor=discount_factor)
+    if fit.status != ParityStatus.OK:
+        return fit
+    worth = pairs.scaled(fit.forward / coin)
+    return fit_forward(*worth.columns(), discount_factor=discount_factor)
 
 
 def _is_credible(fit: Any, tte: float, rate: float) -> bool:

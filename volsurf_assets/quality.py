@@ -16,6 +16,8 @@ MID = (bid + ask) / 2.0
 HAS_BID, HAS_ASK = bid.fill_null(0.0) > 0.0, ask.fill_null(0.0) > 0.0
 IS_TRADABLE = HAS_BID & HAS_ASK & (bid <= ask)
 SPREAD_PCT = pl.when(HAS_BID & HAS_ASK).then(100.0 * (ask - bid) / MID)
+_contract = pl.col("contract_id").str.replace(r"#\d+$", "")  # a further row is numbered
+_times_listed = pl.len().over("symbol", "snapshot", _contract)
 dte = (pl.col("expiration_date") - pl.col("quote_date")).dt.total_days()
 
 
@@ -59,8 +61,8 @@ def chain_rules(settings: Settings) -> tuple[Rule, ...]:
         Rule(
             "duplicate_contract",
             "error",
-            pl.len().over("symbol", "snapshot", pl.col("contract_id").str.head(21)) > 1,
-            pl.len().over("symbol", "snapshot", pl.col("contract_id").str.head(21)),
+            _times_listed > 1,
+            _times_listed,
             1.0,
         ),
         Rule("strike_positive", "error", ~(pl.col("strike") > 0.0), pl.col("strike"), 0.0),

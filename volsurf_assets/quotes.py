@@ -13,6 +13,7 @@ import polars as pl
 from volsurf_assets.dividends import DIVIDEND_HISTORY, Dividends, expected_dividends
 from volsurf_assets.forwards import EXPIRY, SECONDS_PER_YEAR
 from volsurf_assets.pictures import sparkline
+from volsurf_assets.price_units import with_underlying, with_unit_value
 from volsurf_assets.quality import (
     IS_TRADABLE,
     MID,
@@ -37,7 +38,7 @@ FROM_FORWARDS = (
 @table_asset(
     OPTION_QUOTES,
     reads=[RAW_OPTIONS_CHAINS, IMPLIED_FORWARDS, UNDERLYING_PRICES],
-    code_version="1",
+    code_version="2",
     picture=lambda rows: sparkline(rows.filter("is_liquid")["iv_mid"]),
 )
 def option_quotes(session: Session) -> pl.DataFrame:
@@ -86,10 +87,14 @@ def with_executable(quotes: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_forwards(chain: pl.DataFrame, forwards: pl.DataFrame) -> pl.DataFrame:
-    """Join each contract with its expiry's forward; the time left counts from the row's quote."""
+    """Join each contract with its expiry's forward; the time left counts from the row's quote.
+
+    So does `own_forward`, at which its vol is solved; the chain's others are at one `forward`.
+    """
     known = forwards.select(*EXPIRY, "expiry_time", *FROM_FORWARDS)
     left = (pl.col("expiry_time") - pl.col("quote_time")).dt.total_microseconds() / 1e6
-    return chain.join(known, on=EXPIRY, how="left", maintain_order="left").with_columns(
+    joined = with_underlying(chain).join(known, on=EXPIRY, how="left", maintain_order="left")
+    return with_unit_value(joined).with_columns(
         tte_years=pl.coalesce(left / SECONDS_PER_YEAR, "tte_years"),
         mid=pl.when(IS_TRADABLE.fill_null(False)).then(MID),
         is_tradable=IS_TRADABLE.fill_null(False),
@@ -101,6 +106,7 @@ class Terms:
     """What a formula takes of each quote: its contract, its expiry, the underlying."""
 
     forward: Array
+    own_forward: Array  # when it was quoted
     strike: Array
     tte: Array
     discount_factor: Array
@@ -114,7 +120,7 @@ class Terms:
         from volsurf_math.implied_vol import implied_vol
 
         return implied_vol(
-            price, self.forward, self.strike, self.tte, self.discount_factor, self.is_call
+            price, self.own_forward, self.strike, self.tte, self.discount_factor, self.is_call
         )
 
 
@@ -124,6 +130,7 @@ def _terms(own: pl.DataFrame) -> Terms:
 
     return Terms(
         forward=column("forward"),
+        own_forward=column("own_forward"),
         strike=column("strike"),
         tte=column("tte_years"),
         discount_factor=column("discount_factor"),
@@ -137,7 +144,10 @@ def _terms(own: pl.DataFrame) -> Terms:
 def _solve(own: pl.DataFrame, dividends: Dividends) -> pl.DataFrame:
     """Add vols and greeks to one underlying's chain."""
     terms = _terms(own)
-    mid, bid, ask = (own[name].cast(pl.Float64).to_numpy() for name in ("mid", "bid", "ask"))
+    mid, bid, ask = (
+        own[name].cast(pl.Float64).to_numpy() * own["unit_value"].to_numpy()
+        for name in ("mid", "bid", "ask")
+    )
     premium = np.zeros(own.height)
     vol, status = terms.vol(mid)
     is_american = (own["exercise_style"] == "american").to_numpy()

@@ -24,11 +24,15 @@ DEFAULTS_OF: dict[Market, dict[str, Any]] = {
     "us": {},
     "crypto": {
         "min_dte": 0,
-        "min_open_interest": 0.0,
+        "min_open_interest": -1.0,
         "min_volume": -1.0,
         "min_moneyness": 0.2,
         "max_moneyness": 5.0,
         "max_iv": 5.0,
+        "max_spread_pct": 60.0,  # a tick is a tenth of a cheap option
+        "wide_spread_pct": 100.0,
+        "min_strikes_per_fit": 6,
+        "parity_tolerance": 5.0,  # of coins at thousands of dollars
     },
 }
 
@@ -132,7 +136,9 @@ class Settings(BaseSettings):
     wide_spread_pct: float = Field(
         50.0, gt=0.0, description="Unusable above this spread, % of mid."
     )
-    min_open_interest: float = Field(50.0, ge=0.0, description="Liquid above this open interest.")
+    min_open_interest: float = Field(
+        50.0, ge=-1.0, description="Liquid above this open interest; -1 for any."
+    )
     min_volume: float = Field(0.0, ge=-1.0, description="Liquid above this volume; -1 for any.")
     min_dte: int = Field(7, ge=0, description="Fewest calendar days to expiry of a liquid quote.")
     max_dte: int = Field(730, ge=1, description="Most calendar days to expiry of a liquid quote.")

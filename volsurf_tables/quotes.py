@@ -73,6 +73,7 @@ IMPLIED_FORWARDS = Table(
 OPTION_QUOTES = Table(
     name="option_quotes",
     group="quotes",
+    version=2,
     meaning="Every contract with our own implied volatility and greeks, and whether to use it.",
     key=names((*DAY, CONTRACT_ID)),
     columns=(
@@ -87,6 +88,7 @@ OPTION_QUOTES = Table(
         number("volume", "contracts", "Contracts traded in the session."),
         number("open_interest", "contracts", "Open interest, as received."),
         number("mid", "price_unit", "(bid + ask) / 2 where both sides are quoted."),
+        number("unit_value", "USD", "What a price of 1 is worth: 1, or a coin's own forward."),
         TTE_YEARS,
         number("forward", "USD", "Forward of the expiry."),
         number("discount_factor", "-", "Discount factor of the expiry."),
