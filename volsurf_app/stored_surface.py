@@ -21,7 +21,7 @@ from volsurf_resources.provenance import Footer
 from volsurf_tables.surface_slices import HAS_SMILE, best_first, surface_slices
 from volsurf_tables.surfaces import SMILE_MODELS
 
-TABLE = "fitted_surfaces"
+TABLE, CERTIFICATES = "fitted_surfaces", "surface_certificates"
 SVI = ("svi_a", "svi_b", "svi_rho", "svi_m", "svi_sigma")
 _SLICE = ("root", "expiration_date")
 _WORDS = {int(status): status.name.lower() for status in PointStatus}
@@ -50,7 +50,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class StoredSurface:
-    """All smiles of one symbol, session, snapshot and model, and where they come from."""
+    """All smiles of one symbol, session, snapshot and model, and where they come from.
+
+    `certificates` are the rows of `surface_certificates` made from these very smiles.
+    """
 
     symbol: str
     day: date
@@ -58,6 +61,7 @@ class StoredSurface:
     model: str
     rows: pl.DataFrame
     footer: Footer
+    certificates: list[Row]
 
     @cached_property
     def slices(self) -> list[Row]:
@@ -235,14 +239,25 @@ def stored_surfaces(
     What the lake holds unchanged is neither read nor built again.
     """
     kept = kept_rows(lake, TABLE, symbol, days, snapshot=snapshot, known_at=known_at)
-    found = [_built(rows, symbol, day, snapshot, model) for day, rows in kept.items()]
+    tested = kept_rows(lake, CERTIFICATES, symbol, days, snapshot=snapshot, known_at=known_at)
+    found = [
+        _built(rows, tested.get(day), symbol, day, snapshot, model) for day, rows in kept.items()
+    ]
     return [one for one in found if not one.rows.is_empty()]
 
 
 @lru_cache(maxsize=1024)
-def _built(kept: KeptRows, symbol: str, day: date, snapshot: str, model: str) -> StoredSurface:
-    rows = kept.rows.filter(pl.col("model_type") == model)
-    return StoredSurface(symbol, day, snapshot, model, rows, kept.footer)
+def _built(
+    kept: KeptRows, tested: KeptRows | None, symbol: str, day: date, snapshot: str, model: str
+) -> StoredSurface:
+    is_model = pl.col("model_type") == model
+    certificates: list[Row] = []
+    if tested is not None:
+        read = tested.footer.provenance.upstream.get(TABLE, {}).get(str(day))
+        if read == kept.footer.content_hash:  # else they are of an earlier version
+            certificates = tested.rows.filter(is_model).rows(named=True)
+    rows = kept.rows.filter(is_model)
+    return StoredSurface(symbol, day, snapshot, model, rows, kept.footer, certificates)
 
 
 def _missing(

@@ -46,6 +46,7 @@ from volsurf_app.surface_answers import (
     SurfacePoint,
     SviParams,
     SviSlice,
+    certificates_of,
     of_row,
 )
 from volsurf_tables.surfaces import SMILE_MODELS
@@ -131,6 +132,7 @@ def points(
         strike=[_list(r.strike) for r in readings],
         status=[list(r.status) for r in readings],
         slices=tuple(of_row(SliceUsed, used[key]) for key in sorted(used)),
+        certificates=certificates_of(stored.certificates, used.values()),
         known_at=stored.footer.known_at,
         content_hash=stored.footer.parts[stored.symbol],
     )
@@ -234,6 +236,7 @@ def point_of(stored: StoredSurface, time: When, place: Where) -> SurfacePoint:
         expiration_date=time.expiry,
         root=reading.slices[0]["root"] if time.expiry is not None else None,
         slices=tuple(of_row(SliceUsed, row) for row in reading.slices),
+        certificates=certificates_of(stored.certificates, reading.slices),
         known_at=stored.footer.known_at,
         content_hash=stored.footer.parts[stored.symbol],
     )

@@ -3,6 +3,7 @@
 Belongs here: frozen records, plain enough for JSON. Not here: how they are found (`surface`).
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from typing import TypeVar
@@ -49,11 +50,36 @@ class SliceUsed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SurfaceCertificate:
+    """Whether the surface of a root is free of static arbitrage, and how finely it was checked."""
+
+    root: str
+    is_clean: bool | None
+    is_clean_everywhere: bool | None
+    calendar_scope: str | None
+    num_slices: int | None
+    grid_points: int | None
+    tolerance: float | None
+    min_density_factor: float | None
+    min_density_factor_between: float | None
+    min_calendar_slope: float | None
+    min_quoted_calendar_slope: float | None
+    max_wing_slope: float | None
+    butterfly_violations: int | None
+    calendar_violations: int | None
+    quoted_calendar_violations: int | None
+    wing_violations: int | None
+    status: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SurfacePoint:
     """One point of a stored surface. `implied_vol` is None unless `status` is `supported`.
 
     `delta` is that of the out-of-the-money option, or the one asked for. `expiration_date` and
-    `root` are those of a listed expiry that was asked for, None between expiries.
+    `root` are those of a listed expiry that was asked for, None between expiries. `certificates`
+    are those of the roots of `slices`; there is none until the stored surface has been tested.
     """
 
     symbol: str
@@ -73,6 +99,7 @@ class SurfacePoint:
     expiration_date: date | None
     root: str | None
     slices: tuple[SliceUsed, ...]
+    certificates: tuple[SurfaceCertificate, ...]
     known_at: datetime
     content_hash: str
     moneyness: str = MONEYNESS
@@ -102,6 +129,7 @@ class SurfaceGrid:
     strike: list[list[float | None]]
     status: list[list[str]]
     slices: tuple[SliceUsed, ...]
+    certificates: tuple[SurfaceCertificate, ...]
     known_at: datetime
     content_hash: str
     moneyness: str = MONEYNESS
@@ -206,3 +234,9 @@ def units_of(answer: type, table: Table) -> dict[str, str]:
 def of_row(answer: type[_Answer], row: Row) -> _Answer:
     """Return the record whose fields are columns of a stored row."""
     return answer(**{f.name: row[f.name] for f in fields(answer)})  # type: ignore[arg-type]
+
+
+def certificates_of(rows: Sequence[Row], slices: Iterable[Row]) -> tuple[SurfaceCertificate, ...]:
+    """Return the certificates of the roots of some slices."""
+    roots = {row["root"] for row in slices}
+    return tuple(of_row(SurfaceCertificate, row) for row in rows if row["root"] in roots)

@@ -20,9 +20,9 @@ from volsurf_resources.settings import Settings
 def both(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     fill(Lake(home / "lake"))
-    with serving(Settings(volsurf_home=home, serve_token="word", serve_max_points=500)) as address:
-        with HttpClient(address.url, token="word") as client:
-            yield LocalClient(Lake(home / "lake")), client
+    settings = Settings(volsurf_home=home, serve_token="word", serve_max_points=500)
+    with serving(settings) as address, HttpClient(address.url, token="word") as client:
+        yield LocalClient(Lake(home / "lake")), client
 
 
 QUESTIONS = {

@@ -82,6 +82,17 @@ def test_origins_reach_the_chain_and_hold_its_hash(lake, fitted):
     assert {o.table for o in windows} == {"underlying_prices"}
 
 
+def test_certificate_is_that_of_the_smiles_read(lake, fitted):
+    found = why("SPY", when(expiry=fitted["expiration_date"]), where(strike=650.0), lake=lake)
+    (stored,) = lake.read("surface_certificates", [DAY]).filter(
+        root=fitted["root"], model_type="SVI"
+    ).rows(named=True)  # fmt: skip
+    assert found.certificates == (stored,)
+    (told,) = found.point.certificates
+    for name in ("is_clean", "min_density_factor", "grid_points", "calendar_scope", "status"):
+        assert getattr(told, name) == stored[name]
+
+
 def test_between_expiries_both_smiles_are_told_of(lake, fitted):
     tte = fitted["tte_years"] + 1e-4
     found = why("SPY", when(tte=tte), where(log_moneyness=0.0), lake=lake)

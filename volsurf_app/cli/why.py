@@ -6,15 +6,18 @@ Belongs here: printing. Not here: what is behind a number (`volsurf_app.queries.
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
 from volsurf_app.cli import surface as asking
 from volsurf_app.cli.arguments import Symbol, symbol_of
-from volsurf_app.cli.console import Shown, console, number, percent, points, show_frame
+from volsurf_app.cli.console import Shown, console, number, percent, points, show_frame, show_table
 from volsurf_app.cli.stored import Model, ModelOption, StoredDay
 from volsurf_resources.settings import Settings
 
 if TYPE_CHECKING:
     from volsurf_app.queries.why import SmileOrigin, Why
+    from volsurf_app.stored_surface import Row
 
 _MONEY: dict[str, tuple[str, Any]] = {
     "strike": ("strike", number),
@@ -100,6 +103,10 @@ def _show(found: "Why") -> None:
         asking.show_point(found.point)
     for smile in found.smiles:
         _show_smile(smile)
+    for row in found.certificates:
+        verdict = "free of static arbitrage" if row["is_clean"] else "static arbitrage found"
+        name = f"{row['root']}: {row['status']}, {verdict}, calendar on {row['calendar_scope']}"
+        _show_row(f"certificate of {name}", row)
     rows = [{name: getattr(one, name) for name in _ORIGINS} for one in found.origins]
     show_frame("files", pl.DataFrame(rows, infer_schema_length=None), _ORIGINS)
 
@@ -123,9 +130,19 @@ def _show_smile(smile: "SmileOrigin") -> None:
         error = forward["forward_std_error"]
         spread = "" if error is None else f" +- {error:.4f}"
         show_frame(f"{name}: the forward's pairs, mids", smile.pairs, _PAIRS)
-        console.print(f"forward {forward['forward']}{spread} by {method}", markup=False)
+        console.print(f"forward {forward['forward']:.4f}{spread} by {method}", markup=False)
     console.print(f"\n{name} of {smile.quote_date}: " + ", ".join(f"{n} {v}" for v, n in counts))
-    shown = {key: value for key, value in fit.items() if value is not None}
-    told = (f"{key} {value:.6g}" if isinstance(value, float) else f"{key} {value}"
-            for key, value in shown.items())  # fmt: skip
-    console.print("fit: " + ", ".join(told), markup=False)
+    _show_row(f"{name}: the fit", fit)
+
+
+def _show_row(title: str, row: "Row") -> None:
+    """Print what is known of a row, three columns of a table beside each other."""
+    known = [(name, value) for name, value in row.items() if value is not None]
+    cells = [
+        (name, f"{value:.6g}" if isinstance(value, float) else str(value)) for name, value in known
+    ]
+    cells += [("", "")] * (-len(cells) % 3)
+    table = Table.grid(padding=(0, 2))
+    for i in range(0, len(cells), 3):
+        table.add_row(*(Text(word) for cell in cells[i : i + 3] for word in cell))
+    show_table(title, table)

@@ -57,9 +57,13 @@ class SmileOrigin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
-    """The answer asked about (None: a whole smile), the smiles behind it, the files behind them."""
+    """The answer asked about (None: a whole smile), the smiles behind it, the files behind them.
+
+    `certificates` are rows of `surface_certificates`, of the roots of those smiles.
+    """
 
     point: SurfacePoint | None
+    certificates: tuple[Row, ...]
     smiles: tuple[SmileOrigin, ...]
     origins: tuple[Origin, ...]
 
@@ -82,7 +86,9 @@ def why(
     stored = open_surface(symbol, on, model, snapshot, known_at, lake)
     used = stored.read(time, place or _AT_THE_MONEY).slices
     at_time = as_instant(known_at)
+    roots = {row["root"] for row in used}
     return Why(
+        certificates=tuple(row for row in stored.certificates if row["root"] in roots),
         point=None if place is None else point_of(stored, time, place),
         smiles=tuple(_smile(lake, stored, row, at_time) for row in used),
         origins=tuple(origins(lake, TABLE, stored.day, at_time)),
@@ -167,6 +173,7 @@ def as_plain(found: Why) -> dict[str, Any]:
     """Return the whole answer as plain mappings and lists of rows, fit for JSON."""
     return {
         "point": found.point,
+        "certificates": list(found.certificates),
         "smiles": [
             {
                 "fit": smile.fit,
