@@ -39,7 +39,7 @@ HESTON_SURFACES = Table(
         number("holdout_rmse", "vol points", "Error on every fifth strike when left out.", low=0.0),
         count("n_options", "Options fitted."),
         count("n_quotes", "Liquid quotes that the errors are of."),
-        count("n_expiries", "Expiries among them."),
+        count("n_expiries", "Expiries of the options fitted."),
         word("objective", "What was made small.", "volatility", "relative_price"),
         word("start", "Where the search began: the last parameters, or anew.", "warm", "full"),
         word("start_reason", "Why it began there."),
