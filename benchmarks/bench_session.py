@@ -18,7 +18,7 @@ from pathlib import Path
 from side_by_side import Goal, Report, machine
 
 DAY = date(2026, 7, 28)
-FAMILIES = ("smiles", "sabr", "smile_models", "stochastic_vol", "surfaces")
+MODELS = ("fitted_surfaces", "heston_surfaces", "sabr_smiles", "smile_models")
 ROUNDS = 3
 
 
@@ -46,7 +46,7 @@ def seconds_by_table(home: Path, data: str) -> dict[str, list[float]]:
     with runner_of(settings) as runner:
         from volsurf_assets.graph import RECIPES
 
-        models = [r for r in RECIPES if r.compute.__module__.rpartition(".")[2] in FAMILIES]
+        models = [recipe for recipe in RECIPES if recipe.table.name in MODELS]
         for turn in range(ROUNDS + 1):
             for recipe in models:
                 session = recipe.session(runner.lake, settings, DAY, ("SPY",))

@@ -50,7 +50,8 @@ class BlackGreeks(NamedTuple):
 def _fill(f, k, tte, vol, df, sign, price, delta, gamma, vega, theta, rho, vanna, volga):
     for i in range(f.size):
         valid = (f[i] > 0.0) & (k[i] > 0.0) & (tte[i] > 0.0) & (vol[i] > 0.0) & (df[i] > 0.0)
-        d = df[i] if valid & (tte[i] < inf) & (vol[i] < inf) else nan
+        finite = (f[i] < inf) & (k[i] < inf) & (tte[i] < inf) & (vol[i] < inf)
+        d = df[i] if valid & finite else nan
         root = sqrt(tte[i])
         s = vol[i] * root
         moneyness = f[i] / k[i]

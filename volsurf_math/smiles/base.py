@@ -52,8 +52,16 @@ class Fit:
     rmse: float = float("nan")  # weighted, in total variance
 
 
+def check_shapes(k: FloatArray, w: FloatArray, weight: FloatArray) -> None:
+    """Refuse quotes that are not three arrays of one length."""
+    if not (k.ndim == 1 and k.shape == w.shape == weight.shape):
+        shapes = (k.shape, w.shape, weight.shape)
+        raise ValueError(f"k, w and weight need one shape (n_quotes,), was {shapes}")
+
+
 def usable_quotes(k: FloatArray, w: FloatArray, weight: FloatArray) -> BoolArray:
     """Whether a row can take part in a fit: a finite strike, a possible variance and weight."""
+    check_shapes(k, w, weight)
     is_possible = (w >= LEAST_VARIANCE) & (w <= MOST_VARIANCE)
     return np.isfinite(k) & is_possible & (weight >= LEAST_WEIGHT) & (weight <= MOST_WEIGHT)
 

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from volsurf_math.arbitrage import durrleman_g
 from volsurf_math.broadcasting import float_columns
 from volsurf_math.smiles import sabr_fit, sabr_formula
-from volsurf_math.smiles.base import Fit, FitStatus, FloatArray
+from volsurf_math.smiles.base import Fit, FitStatus, FloatArray, check_shapes
 
 _REACH = np.sinh(np.linspace(0.0, 4.0, 241)) / math.sinh(4.0)  # where negative density is sought
 _STATUS = tuple(FitStatus)  # an index is faster than a call
@@ -233,9 +233,7 @@ def check_fit(
     k: FloatArray, w: FloatArray, weight: FloatArray, beta: float, loss_scale: float
 ) -> None:
     """Refuse quotes of unequal shapes, and an impossible beta or loss."""
-    if not (k.ndim == 1 and k.shape == w.shape == weight.shape):
-        shapes = (k.shape, w.shape, weight.shape)
-        raise ValueError(f"k, w and weight need one shape (n_quotes,), was {shapes}")
+    check_shapes(k, w, weight)
     if not 0.0 <= beta <= 1.0:
         raise ValueError(f"SABR needs 0 <= beta <= 1, was {beta}")
     if not loss_scale > 0.0:

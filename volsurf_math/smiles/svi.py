@@ -17,7 +17,14 @@ from enum import IntEnum
 import numpy as np
 
 from volsurf_math.smiles import svi_conditions, svi_guard
-from volsurf_math.smiles.base import Fit, FitStatus, FloatArray, IntArray, slice_offsets
+from volsurf_math.smiles.base import (
+    Fit,
+    FitStatus,
+    FloatArray,
+    IntArray,
+    check_shapes,
+    slice_offsets,
+)
 from volsurf_math.smiles.svi_fit import MIN_POINTS, Loss, fit_ragged
 from volsurf_math.smiles.svi_forms import (
     JumpWings,
@@ -271,9 +278,7 @@ def fit_slices(
     ValueError
         If shapes differ or `offsets` does not walk through the quotes.
     """
-    if not (k.ndim == 1 and k.shape == w.shape == weight.shape):
-        shapes = (k.shape, w.shape, weight.shape)
-        raise ValueError(f"k, w and weight need one shape (n_quotes,), was {shapes}")
+    check_shapes(k, w, weight)
     if not loss_scale > 0.0:
         raise ValueError(f"loss_scale needs to be positive, was {loss_scale}")
     quotes = np.empty((3, k.size))

@@ -25,7 +25,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from volsurf_math.smiles.base import FitStatus, FloatArray, IntArray, slice_offsets, usable_quotes
+from volsurf_math.smiles.base import (
+    FitStatus,
+    FloatArray,
+    IntArray,
+    check_shapes,
+    slice_offsets,
+    usable_quotes,
+)
 from volsurf_math.surfaces.essvi_fit import fit_surface
 
 MIN_POINTS = 3  # distinct strikes of a slice, one per parameter
@@ -206,9 +213,7 @@ def usable_slices(
 ) -> SliceQuotes:
     """Leave out what cannot take part; arguments and errors as in `fit_essvi`."""
     k, w, weight = (np.asarray(x, dtype=np.float64) for x in (k, w, weight))
-    if not (k.ndim == 1 and k.shape == w.shape == weight.shape):
-        shapes = (k.shape, w.shape, weight.shape)
-        raise ValueError(f"k, w and weight need one shape (n_quotes,), was {shapes}")
+    check_shapes(k, w, weight)
     offsets = slice_offsets(offsets, k.size)
     keep = usable_quotes(k, w, weight)
     rows = [np.arange(*ends)[keep[slice(*ends)]] for ends in pairwise(offsets)]
