@@ -18,14 +18,20 @@ def lake(filled_home):
     return Lake(filled_home / "lake")
 
 
+@pytest.fixture(scope="module", params=["SVI", "SSVI"])
+def model(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def pictures(lake):
-    return queries.smile_pictures(lake, "SPY", DAY, statuses=("fitted",))
+def pictures(lake, model):
+    return queries.smile_pictures(lake, "SPY", DAY, model_type=model, statuses=("fitted",))
 
 
-def test_there_is_one_picture_per_fitted_expiry_with_its_row(lake, pictures):
+def test_there_is_one_picture_per_fitted_expiry_with_its_row(lake, pictures, model):
     rows = lake.read("fitted_surfaces", [DAY], symbols=["SPY"])
-    rows = rows.filter(pl.col("status") == "fitted", pl.col("model_type") == "SVI")
+    rows = rows.filter(pl.col("status") == "fitted", pl.col("model_type") == model)
+    assert rows.height > 10
     assert [p.smile for p in pictures] == rows.sort("expiration_date").to_dicts()
 
 
@@ -76,18 +82,18 @@ def test_the_curve_passes_through_the_stored_vol_at_the_forward(pictures):
         assert at == pytest.approx(smile["atm_vol"], abs=2e-4)
 
 
-def test_what_is_drawn_is_what_is_answered(lake, pictures):
+def test_what_is_drawn_is_what_is_answered(lake, pictures, model):
     for picture in pictures:
         smile = picture.smile
         inside = picture.curve.filter(~pl.col("is_extrapolated"))[1:-1:20]
         for strike, vol, low, high in inside.select("strike", "implied_vol", "low", "high").rows():
             terms = {"expiry": smile["expiration_date"], "root": smile["root"], "strike": strike}
-            point = surface.at("SPY", **terms, on=DAY, lake=lake)
+            point = surface.at("SPY", **terms, on=DAY, model=model, lake=lake)
             assert point.implied_vol == pytest.approx(vol, rel=1e-12)
             assert point.std_error == pytest.approx(0.5 * (high - low), rel=1e-9)
         beyond = picture.curve.filter("is_extrapolated")["strike"][-1]
         terms["strike"] = beyond
-        assert surface.at("SPY", **terms, on=DAY, lake=lake).implied_vol is None
+        assert surface.at("SPY", **terms, on=DAY, model=model, lake=lake).implied_vol is None
 
 
 def test_the_quotes_are_of_a_time_before_the_close(pictures):
@@ -102,12 +108,13 @@ def test_a_skipped_expiry_shows_its_quotes_without_a_curve(lake):
     assert any(p.quotes.height for p in skipped)
 
 
-def test_what_is_not_there_is_said_with_what_is(lake, pictures):
-    known = pictures[-1].smile["expiration_date"]
+def test_what_is_not_there_is_said_with_what_is(lake):
+    last = queries.smile_pictures(lake, "SPY", DAY, statuses=("fitted",))[-1]
+    known = last.smile["expiration_date"]
     with pytest.raises(queries.NotStored, match=str(known)):
         queries.smile_picture(lake, "SPY", DAY, date(2001, 1, 1))
     with pytest.raises(queries.NotStored, match="none is stored"):
         queries.smile_picture(lake, "ZZZZ", DAY, known)
     with pytest.raises(queries.NotStored, match="none is stored"):
         queries.smile_picture(lake, "SPY", DAYS[2], known)
-    assert queries.smile_picture(lake, "SPY", DAY, known).smile == pictures[-1].smile
+    assert queries.smile_picture(lake, "SPY", DAY, known).smile == last.smile

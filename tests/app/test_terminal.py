@@ -395,6 +395,12 @@ def test_bad_input_is_answered_in_a_line(volsurf, words, ends, why):
     assert "Traceback" not in said + errors
 
 
+def test_the_dashboard_needs_a_terminal_and_says_what_does_not(volsurf):
+    code, said, _ = volsurf("dashboard")
+    assert code == 1
+    assert "volsurf show" in said
+
+
 def test_without_a_store_the_user_is_told_what_to_run(volsurf_elsewhere):
     for words in (("show", "smile"), ("dashboard",)):
         code, _, errors = volsurf_elsewhere(*words)

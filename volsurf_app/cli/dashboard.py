@@ -10,6 +10,7 @@ import typer
 
 from volsurf_app.cli.analytics import stored_symbol
 from volsurf_app.cli.arguments import Symbol
+from volsurf_app.cli.console import console
 from volsurf_app.cli.stored import Model, ModelOption, StoredDay, stored_session
 from volsurf_resources.settings import Settings
 
@@ -29,6 +30,9 @@ def dashboard(
     settings = Settings()
     lake, asked = stored_symbol(symbol, settings)
     day = stored_session(lake, asked, date)
+    if not console.is_terminal:
+        console.print("this is no terminal; `volsurf show` prints what the dashboard shows")
+        raise typer.Exit(1)
     from volsurf_app.terminal.app import Dashboard
     from volsurf_app.terminal.content import View
 

@@ -203,6 +203,7 @@ def _what_is_there(
     asked = f"no such {model_type} smile of {symbol} on {day} ({snapshot})"
     if smiles.is_empty():
         return f"{asked}: none is stored for that session"
-    expiries = smiles["expiration_date"].unique().sort()
-    roots = smiles["root"].unique().sort()
-    return f"{asked}: there are expiries {listed(expiries)} of {listed(roots)}"
+    expiries, roots, outcomes = (
+        listed(smiles[name].unique().sort()) for name in ("expiration_date", "root", "status")
+    )
+    return f"{asked}: there are expiries {expiries} of {roots}, {outcomes}"
