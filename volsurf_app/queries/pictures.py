@@ -13,9 +13,8 @@ import numpy as np
 import polars as pl
 
 from volsurf_app.queries.absence import NotStored, listed
-from volsurf_resources.lake import Lake
+from volsurf_resources.lake import OFFICIAL, Lake
 
-SNAPSHOT = "EOD"
 HAS_CURVE = ("fitted", "carried")
 _OBSERVED, _OUTER = 101, 50  # points of the curve: its middle half, each outer quarter
 _YEAR = timedelta(days=365)
@@ -77,6 +76,7 @@ def smile_picture(
     """Return the picture of one expiry; NotStored where the lake has no such row.
 
     Of several roots with that expiry the one fitted to most quotes is taken, unless one is named.
+    Without `snapshot` it is of the day's official one.
     """
     (picture,) = smile_pictures(
         lake, symbol, day, expiration, root=root, model_type=model_type, snapshot=snapshot
@@ -102,7 +102,7 @@ def smile_pictures(
     `statuses` leaves out smiles of other outcomes.
     """
     where: dict[str, Any] = {"days": [day], "symbols": [symbol], "known_at": known_at}
-    read: Any = partial(lake.read, **where, snapshot=snapshot or SNAPSHOT)
+    read: Any = partial(lake.read, **where, snapshot=snapshot or OFFICIAL)
     smiles = read("fitted_surfaces")
     smiles = smiles.filter(pl.col("model_type") == model_type)
     chosen = smiles.filter(
@@ -111,7 +111,7 @@ def smile_pictures(
         True if statuses is None else pl.col("status").is_in(statuses),
     )
     if chosen.is_empty():
-        raise NotStored(_what_is_there(smiles, symbol, day, model_type, snapshot or SNAPSHOT))
+        raise NotStored(_what_is_there(smiles, symbol, day, model_type, snapshot))
     best_first = ["expiration_date", pl.col("status") != "fitted", -pl.col("num_points"), "root"]
     expiry = ["root", "expiration_date"]
     quotes = read("option_quotes").partition_by(expiry, as_dict=True)
@@ -198,9 +198,9 @@ def _vol(smile: dict[str, Any], k: "np.ndarray[Any, np.dtype[np.float64]]") -> A
 
 
 def _what_is_there(
-    smiles: pl.DataFrame, symbol: str, day: date, model_type: str, snapshot: str
+    smiles: pl.DataFrame, symbol: str, day: date, model_type: str, snapshot: str | None
 ) -> str:
-    asked = f"no such {model_type} smile of {symbol} on {day} ({snapshot})"
+    asked = f"no such {model_type} smile of {symbol} on {day}{f' {snapshot}' if snapshot else ''}"
     if smiles.is_empty():
         return f"{asked}: none is stored for that session"
     expiries, roots, outcomes = (

@@ -8,7 +8,6 @@ from datetime import date
 
 import polars as pl
 
-from volsurf_resources.exchange_calendar import last_sessions
 from volsurf_resources.lake import Lake
 
 EXPIRIES = (
@@ -44,4 +43,4 @@ def sessions_until(lake: Lake, symbol: str, day: date, n: int) -> list[date]:
     """
     stored = {d for d in lake.days("raw_options_chains", symbol) if d <= day}
     first = min(stored, default=day)
-    return sorted(stored.union(d for d in last_sessions(day, n) if d >= first))[-n:]
+    return sorted(stored.union(d for d in lake.calendar.last_sessions(day, n) if d >= first))[-n:]
