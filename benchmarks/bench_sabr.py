@@ -118,7 +118,8 @@ def speed_table():
     ways = {
         ALONE: (lambda: ours(len(market)), len(market), worth(own, best)),
         TOGETHER: (
-            lambda: fit_slices(k, w, weight, offsets, forward, tte, beta=BETA), len(market), "",
+            lambda: fit_slices(k, w, weight, offsets, forward, tte, beta=BETA), len(market),
+            "the same fits",
         ),
         "SciPy, lm": (
             lambda: [scipy_fit(*row) for row in market[:FEW]], FEW, worth(scipy_costs, best),
