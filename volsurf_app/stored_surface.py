@@ -1,27 +1,24 @@
 """One stored surface, ready to be read: rows out of the lake, slices as the maths takes them.
 
-Belongs here: finding a session's surface, and keeping it in memory as long as the lake holds the
-same content. Not here: what a point's answer says (`surface`), or any fitting.
+Belongs here: reading smiles that are at hand. Not here: finding them in the lake
+(`finding_surfaces`), other models than raw SVI (`stored_models`), what an answer says (`surface`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from functools import cached_property, lru_cache
+from datetime import date
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from volsurf_app.kept_rows import KeptRows, kept_rows
 from volsurf_app.questions import NotStored, When, Where
 from volsurf_math.surfaces.interpolation import PointStatus, Surface, SurfacePoints
-from volsurf_resources.lake import Lake
 from volsurf_resources.provenance import Footer
 from volsurf_tables.surface_slices import HAS_SMILE, best_first, surface_slices
-from volsurf_tables.surfaces import SMILE_MODELS
 
-TABLE, CERTIFICATES = "fitted_surfaces", "surface_certificates"
+TABLE = "fitted_surfaces"
 SVI = ("svi_a", "svi_b", "svi_rho", "svi_m", "svi_sigma")
 _SLICE = ("root", "expiration_date")
 _WORDS = {int(status): status.name.lower() for status in PointStatus}
@@ -71,7 +68,11 @@ class StoredSurface:
     @cached_property
     def surface(self) -> Surface | None:
         """The surface through its slices; None where no smile was fitted."""
-        return surface_of(self.slices) if self.slices else None
+        return self.surface_of(self.slices) if self.slices else None
+
+    def surface_of(self, slices: Sequence[Row]) -> Surface:
+        """Return the surface through some slices, which have rising times."""
+        return Surface(parameters=parameters_of(slices, SVI), **frame_of(slices))
 
     def expiry(self, expiry: date, root: str | None = None) -> Row:
         """Return the stored row of a listed expiry; of several roots the surface's choice."""
@@ -110,40 +111,44 @@ class StoredSurface:
         if when.expiry is not None:
             row = self.expiry(when.expiry, when.root)
             if row["status"] in ("fitted", "carried"):
-                return _read(surface_of([row]), [row], [row["tte_years"]], where)[0]
+                return read(self.surface_of([row]), [row], [row["tte_years"]], where)[0]
             why = f"no smile at {when.expiry}: {row['reason'] or row['status']}"
             return _nothing(row["tte_years"], where, "no_smile", why, (row,))
         assert when.tte is not None  # a When has one of the two
         if self.surface is None:
             return _nothing(when.tte, where, "no_smile", "no smile was fitted", ())
-        return _read(self.surface, self.slices, [when.tte], where)[0]
+        return read(self.surface, self.slices, [when.tte], where)[0]
 
     def read_all(self, times: Sequence[When], where: Where) -> list[Reading]:
         """Read the surface at many times; those between expiries in one go."""
         ttes = [time.tte for time in times if time.tte is not None]
         if self.surface is None or not ttes:
             return [self.read(time, where) for time in times]
-        between = iter(_read(self.surface, self.slices, ttes, where))
+        between = iter(read(self.surface, self.slices, ttes, where))
         return [next(between) if t.expiry is None else self.read(t, where) for t in times]
 
 
-def surface_of(slices: Sequence[Row]) -> Surface:
-    """Return the surface through stored slices, which have rising times."""
+def frame_of(slices: Sequence[Row]) -> dict[str, Array]:
+    """Return what every model's surface needs: times, forwards, quoted ranges, errors."""
+    names = {
+        "tte": "tte_years",
+        "forward": "forward",
+        "k_min": "k_min",
+        "k_max": "k_max",
+        "std_error": "atm_vol_std_error",
+    }
+    return {
+        field: np.array([row.get(name) for row in slices], dtype=np.float64)
+        for field, name in names.items()
+    }
 
-    def column(name: str) -> Array:
-        return np.array([row[name] for row in slices], dtype=np.float64)
 
-    return Surface(
-        tte=column("tte_years"),
-        forward=column("forward"),
-        parameters=np.stack([column(name) for name in SVI], axis=1),
-        k_min=column("k_min"),
-        k_max=column("k_max"),
-        std_error=column("atm_vol_std_error"),
-    )
+def parameters_of(slices: Sequence[Row], names: Sequence[str]) -> Array:
+    """Return columns of some slices, one row a slice."""
+    return np.array([[row[name] for name in names] for row in slices], dtype=np.float64)
 
 
-def _read(
+def read(
     surface: Surface, rows: Sequence[Row], ttes: Sequence[float], where: Where
 ) -> list[Reading]:
     """Read one surface at some times, all places at each."""
@@ -207,79 +212,3 @@ def _nothing(
         reason=(reason,) * x.size,
         slices=slices,
     )
-
-
-def stored_surface(
-    lake: Lake,
-    symbol: str,
-    day: date,
-    *,
-    model: str = SMILE_MODELS[0],
-    snapshot: str = "EOD",
-    known_at: datetime | None = None,
-) -> StoredSurface:
-    """Return a stored surface; NotStored, with what there is instead, if there is none."""
-    found = stored_surfaces(lake, symbol, [day], model=model, snapshot=snapshot, known_at=known_at)
-    if not found:
-        raise NotStored(_missing(lake, symbol, day, model, snapshot, known_at))
-    return found[0]
-
-
-def stored_surfaces(
-    lake: Lake,
-    symbol: str,
-    days: Sequence[date],
-    *,
-    model: str = SMILE_MODELS[0],
-    snapshot: str = "EOD",
-    known_at: datetime | None = None,
-) -> list[StoredSurface]:
-    """Return the stored surfaces of some sessions, in order; sessions without one are left out.
-
-    What the lake holds unchanged is neither read nor built again.
-    """
-    kept = kept_rows(lake, TABLE, symbol, days, snapshot=snapshot, known_at=known_at)
-    tested = kept_rows(lake, CERTIFICATES, symbol, days, snapshot=snapshot, known_at=known_at)
-    found = [
-        _built(rows, tested.get(day), symbol, day, snapshot, model) for day, rows in kept.items()
-    ]
-    return [one for one in found if not one.rows.is_empty()]
-
-
-@lru_cache(maxsize=1024)
-def _built(
-    kept: KeptRows, tested: KeptRows | None, symbol: str, day: date, snapshot: str, model: str
-) -> StoredSurface:
-    is_model = pl.col("model_type") == model
-    certificates: list[Row] = []
-    if tested is not None:
-        read = tested.footer.provenance.upstream.get(TABLE, {}).get(str(day))
-        if read == kept.footer.content_hash:  # else they are of an earlier version
-            certificates = tested.rows.filter(is_model).rows(named=True)
-    rows = kept.rows.filter(is_model)
-    return StoredSurface(symbol, day, snapshot, model, rows, kept.footer, certificates)
-
-
-def _missing(
-    lake: Lake, symbol: str, day: date, model: str, snapshot: str, known_at: datetime | None
-) -> str:
-    """Say why there is no such surface, and what there is instead."""
-    stored = lake.days(TABLE)
-    if not stored:
-        return "no surface is stored yet; try `volsurf demo`, or see `volsurf status`"
-    own = lake.days(TABLE, symbol)
-    if not own:
-        newest = lake.footer(TABLE, stored[-1])
-        there = ", ".join(newest.parts) if newest else ""
-        return f"no surface of {symbol} is stored; there are {there or 'other symbols'}"
-    if day not in own:
-        is_chain_there = lake.content_hash("raw_options_chains", day, symbol) is not None
-        half = ", though its chain is: it has not been computed yet" if is_chain_there else ""
-        near = sorted(sorted(own, key=lambda d: abs((d - day).days))[:2])
-        return (
-            f"no surface of {symbol} is stored for {day}{half}; "
-            f"nearest sessions are {', '.join(map(str, near))}"
-        )
-    if known_at is not None:
-        return f"no surface of {symbol} for {day} was known at {known_at:%Y-%m-%d %H:%M:%S} UTC"
-    return f"no {model} surface of {symbol} is stored for {day} {snapshot}"

@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 from scipy.special import ndtr
 
+from volsurf_app.finding_surfaces import MODELS, stored_surface, stored_surfaces
 from volsurf_app.kept_rows import last_day
 from volsurf_app.questions import (
     BadQuestion,
@@ -33,13 +34,7 @@ from volsurf_app.questions import (
     when,
     where,
 )
-from volsurf_app.stored_surface import (
-    TABLE,
-    Row,
-    StoredSurface,
-    stored_surface,
-    stored_surfaces,
-)
+from volsurf_app.stored_surface import TABLE, Row, StoredSurface
 from volsurf_app.surface_answers import (
     SliceUsed,
     SurfaceGrid,
@@ -66,7 +61,7 @@ def at(
     delta: float | None = None,
     strike: float | None = None,
     on: Day | None = None,
-    model: str = SMILE_MODELS[0],
+    model: str = MODELS[0],
     snapshot: str = "EOD",
     known_at: datetime | str | None = None,
     lake: "Lake | None" = None,
@@ -104,7 +99,7 @@ def points(
     places: Where,
     *,
     on: Day | None = None,
-    model: str = SMILE_MODELS[0],
+    model: str = MODELS[0],
     snapshot: str = "EOD",
     known_at: datetime | str | None = None,
     lake: "Lake | None" = None,
@@ -142,12 +137,13 @@ def svi_params(
     symbol: str,
     *,
     on: Day | None = None,
-    model: str = SMILE_MODELS[0],
+    model: str = MODELS[0],
     snapshot: str = "EOD",
     known_at: datetime | str | None = None,
     lake: "Lake | None" = None,
 ) -> SviParams:
     """Return the stored parameters of every listed expiry of a session; errors as for `at`."""
+    refuse_without_svi(model)
     stored = open_surface(symbol, on, model, snapshot, known_at, lake)
     return SviParams(
         symbol=stored.symbol,
@@ -167,7 +163,7 @@ def history(
     *,
     start: Day,
     end: Day,
-    model: str = SMILE_MODELS[0],
+    model: str = MODELS[0],
     snapshot: str = "EOD",
     lake: "Lake | None" = None,
 ) -> pl.DataFrame:
@@ -254,7 +250,7 @@ def _delta(vol: float | None, k: float | None, tte: float | None) -> float | Non
 def open_surface(
     symbol: str,
     on: Day | None = None,
-    model: str = SMILE_MODELS[0],
+    model: str = MODELS[0],
     snapshot: str = "EOD",
     known_at: datetime | str | None = None,
     lake: "Lake | None" = None,
@@ -273,6 +269,12 @@ def last_session(lake: "Lake", symbol: str) -> date:
     return last_day(lake, TABLE, symbol) or date.min
 
 
+def refuse_without_svi(model: str) -> None:
+    """Raise BadQuestion for a model whose smiles are not rows of `fitted_surfaces`."""
+    if _model(model) not in SMILE_MODELS:
+        raise BadQuestion(f"this is answered for {' and '.join(SMILE_MODELS)}, not for {model}")
+
+
 def _own_lake() -> "Lake":
     from volsurf_app import queries
     from volsurf_resources.settings import Settings
@@ -281,8 +283,8 @@ def _own_lake() -> "Lake":
 
 
 def _model(text: str) -> str:
-    if (model := text.strip().upper()) not in SMILE_MODELS:
-        raise BadQuestion(f"a surface's model is {' or '.join(SMILE_MODELS)}, was {text[:40]!r}")
+    if (model := text.strip().upper()) not in MODELS:
+        raise BadQuestion(f"a surface's model is one of {', '.join(MODELS)}, was {text[:40]!r}")
     return model
 
 

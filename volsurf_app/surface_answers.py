@@ -233,7 +233,7 @@ def units_of(answer: type, table: Table) -> dict[str, str]:
 
 def of_row(answer: type[_Answer], row: Row) -> _Answer:
     """Return the record whose fields are columns of a stored row."""
-    return answer(**{f.name: row[f.name] for f in fields(answer)})  # type: ignore[arg-type]
+    return answer(**{f.name: row.get(f.name) for f in fields(answer)})  # type: ignore[arg-type]
 
 
 def certificates_of(rows: Sequence[Row], slices: Iterable[Row]) -> tuple[SurfaceCertificate, ...]:

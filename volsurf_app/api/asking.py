@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from volsurf_app.client import GridSpec
-from volsurf_tables.surfaces import SMILE_MODELS
+from volsurf_app.finding_surfaces import MODELS
 
-_MODELS: dict[str, Any] = {"enum": list(SMILE_MODELS)}
+_MODELS: dict[str, Any] = {"enum": list(MODELS)}
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Strike = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 Tenor = Annotated[str, Field(max_length=20, examples=["30d", "4w", "1y"])]
@@ -24,7 +24,7 @@ class Chosen(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     date: Date | None = Field(None, description="Session. Default: the last one stored.")
-    model: str = Field(SMILE_MODELS[0], max_length=10, json_schema_extra=_MODELS)
+    model: str = Field(MODELS[0], max_length=10, json_schema_extra=_MODELS)
     snapshot: str = Field("EOD", pattern=r"^(EOD|\d{4})$", description="EOD, or HHMM in UTC.")
     known_at: AwareDatetime | None = Field(None, description="The surface as known at that time.")
 
@@ -91,7 +91,7 @@ class HistoryQuestion(Point):
 
     start: Date = Field(description="First day.")
     end: Date = Field(description="Last day.")
-    model: str = Field(SMILE_MODELS[0], max_length=10, json_schema_extra=_MODELS)
+    model: str = Field(MODELS[0], max_length=10, json_schema_extra=_MODELS)
     snapshot: str = Field("EOD", pattern=r"^(EOD|\d{4})$", description="EOD, or HHMM in UTC.")
 
 

@@ -5,6 +5,7 @@ Belongs here: arguments and printing. Not here: how a point is answered (`volsur
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,8 +20,19 @@ from volsurf_resources.settings import Settings
 if TYPE_CHECKING:
     from volsurf_app.surface_answers import ContractGreeks, SurfacePoint
 
+
+class AnyModel(StrEnum):
+    """Models that can be read at a point."""
+
+    SVI = "svi"
+    SSVI = "ssvi"
+    SABR = "sabr"
+    HESTON = "heston"
+
+
 surface = typer.Typer(no_args_is_help=True, help="Ask the stored surface for a number.")
 
+AnyModelOption = Annotated[AnyModel, typer.Option("--model", help="Model of the surface.")]
 Tenor = Annotated[str | None, typer.Option(help="Calendar days, weeks or years: 30d, 4w, 1y.")]
 Years = Annotated[float | None, typer.Option("--tte", help="Years to expiry.")]
 Expiry = Annotated[str | None, typer.Option(help="Listed expiry: YYYY-MM-DD.")]
@@ -47,7 +59,7 @@ def at(
     ] = None,
     strike: Annotated[float | None, typer.Option(help="USD.")] = None,
     date: StoredDay = None,
-    model: ModelOption = Model.SVI,
+    model: AnyModelOption = AnyModel.SVI,
     snapshot: Snapshot = "EOD",
     known_at: KnownAt = None,
     as_json: AsJson = False,
@@ -61,7 +73,7 @@ def at(
     with bad_questions_refused():
         point = surfaces.at(
             asked, tenor=tenor, tte=tte, expiry=expiry, root=root, log_moneyness=log_moneyness,
-            delta=delta, strike=strike, on=date, model=model.stored, snapshot=snapshot,
+            delta=delta, strike=strike, on=date, model=model.value, snapshot=snapshot,
             known_at=known_at, lake=lake,
         )  # fmt: skip
     if as_json:
@@ -80,7 +92,7 @@ def price(
     expiry: Expiry = None,
     root: Root = None,
     date: StoredDay = None,
-    model: ModelOption = Model.SVI,
+    model: AnyModelOption = AnyModel.SVI,
     snapshot: Snapshot = "EOD",
     known_at: KnownAt = None,
     as_json: AsJson = False,
@@ -95,7 +107,7 @@ def price(
         call, put = (
             greeks(
                 asked, strike=strike, option_type=side, tenor=tenor, tte=tte, expiry=expiry,
-                root=root, on=date, model=model.stored, snapshot=snapshot, known_at=known_at,
+                root=root, on=date, model=model.value, snapshot=snapshot, known_at=known_at,
                 lake=lake,
             )
             for side in ("CALL", "PUT")

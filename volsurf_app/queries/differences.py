@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from volsurf_app.stored_surface import stored_surface
+from volsurf_app.finding_surfaces import stored_surface
 from volsurf_resources.lake import Lake
 from volsurf_tables.surfaces import SMILE_MODELS
 

@@ -15,7 +15,7 @@ from volsurf_app.queries.origins import Origin, origins
 from volsurf_app.queries.pictures import smile_pictures
 from volsurf_app.questions import Day, When, Where, as_instant, where
 from volsurf_app.stored_surface import TABLE, Row, StoredSurface
-from volsurf_app.surface import open_surface, point_of
+from volsurf_app.surface import open_surface, point_of, refuse_without_svi
 from volsurf_app.surface_answers import SurfacePoint
 from volsurf_resources.lake import Lake
 from volsurf_tables.surfaces import SMILE_MODELS
@@ -59,7 +59,7 @@ class SmileOrigin:
 class Why:
     """The answer asked about (None: a whole smile), the smiles behind it, the files behind them.
 
-    `certificates` are rows of `surface_certificates`, of the roots of those smiles.
+    `certificates` are the rows of `surface_certificates` made from those smiles.
     """
 
     point: SurfacePoint | None
@@ -83,12 +83,12 @@ def why(
 
     Arguments and errors as for `surface.at`.
     """
+    refuse_without_svi(model)
     stored = open_surface(symbol, on, model, snapshot, known_at, lake)
     used = stored.read(time, place or _AT_THE_MONEY).slices
     at_time = as_instant(known_at)
-    roots = {row["root"] for row in used}
     return Why(
-        certificates=tuple(row for row in stored.certificates if row["root"] in roots),
+        certificates=tuple(stored.certificates),
         point=None if place is None else point_of(stored, time, place),
         smiles=tuple(_smile(lake, stored, row, at_time) for row in used),
         origins=tuple(origins(lake, TABLE, stored.day, at_time)),

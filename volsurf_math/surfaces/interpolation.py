@@ -13,13 +13,17 @@ References
 .. [1] Gatheral, Jacquier (2014), "Arbitrage-free SVI volatility surfaces", Lemma 5.1.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import ndtri
 
 from volsurf_math.smiles.base import FloatArray, IntArray
+
+TotalVariance = Callable[[FloatArray], FloatArray]
 
 _BISECTIONS = 60  # of a range of a few units: to the last bit
 
@@ -45,7 +49,7 @@ class SurfacePoints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surface:
-    """Raw SVI slices of one snapshot.
+    """Raw SVI slices of one snapshot. Slices of other models: `model_surfaces`.
 
     Attributes
     ----------
@@ -59,6 +63,8 @@ class Surface:
         Standard error of implied volatility, taken as that of the whole slice.
     """
 
+    n_parameters: ClassVar[int] = 5
+
     tte: FloatArray
     forward: FloatArray
     parameters: FloatArray
@@ -71,8 +77,9 @@ class Surface:
         n = self.tte.size
         vectors = (self.tte, self.forward, self.k_min, self.k_max, self.std_error)
         shapes = [x.shape for x in vectors] + [self.parameters.shape]
-        if shapes != [(n,)] * 5 + [(n, 5)]:
-            raise ValueError(f"a surface needs vectors of one length and (n, 5), was {shapes}")
+        if shapes != [(n,)] * 5 + [(n, self.n_parameters)]:
+            wanted = f"vectors of one length and (n, {self.n_parameters})"
+            raise ValueError(f"a surface needs {wanted}, was {shapes}")
         if not (n > 0 and (np.diff(self.tte) > 0.0).all() and self.tte[0] > 0.0):
             raise ValueError(f"a surface needs positive, strictly rising tte, was {self.tte}")
         if not np.isfinite(self.parameters).all():
@@ -136,9 +143,15 @@ class Surface:
         theta = np.where(far > near, (tte - self.tte[near]) / gap, 1.0)
         return near, far, np.where(is_inside, theta, np.nan), is_inside
 
-    def _variance(self, k: FloatArray, slices: IntArray) -> FloatArray:
-        """Total variance of slice slices[i] at k[i]."""
-        return _raw_svi(k, np.moveaxis(self.parameters[slices], -1, 0))
+    def _smile(self, slices: IntArray) -> TotalVariance:
+        """Total variance as a function of k, of slice slices[i] at k[i]."""
+        a, b, rho, m, sigma = np.moveaxis(self.parameters[slices], -1, 0)
+
+        def total_variance(k: FloatArray) -> FloatArray:
+            x = k - m
+            return np.asarray(a + b * (rho * x + np.hypot(x, sigma)))
+
+        return total_variance
 
     def _read(
         self, k: FloatArray, tte: FloatArray, near: IntArray, far: IntArray, theta: FloatArray
@@ -149,13 +162,13 @@ class Surface:
         square = np.zeros_like(vol)
         for slices, share in ((near, 1.0 - theta), (far, theta)):
             # dw = 2 vol tte dvol = 2 sqrt(w tte) dvol
-            w = np.maximum(self._variance(k, slices), 0.0)
+            w = np.maximum(self._smile(slices)(k), 0.0)
             part = share * 2.0 * np.sqrt(w * self.tte[slices]) * self.std_error[slices]
             square += np.where(share > 0.0, part, 0.0) ** 2
         return vol, np.sqrt(square) / (2.0 * vol * tte)
 
     def _blend(self, k: FloatArray, near: IntArray, far: IntArray, theta: FloatArray) -> FloatArray:
-        return (1.0 - theta) * self._variance(k, near) + theta * self._variance(k, far)
+        return (1.0 - theta) * self._smile(near)(k) + theta * self._smile(far)(k)
 
     def _k_at_delta(
         self,
@@ -169,10 +182,10 @@ class Surface:
         """Log-moneyness of a delta by bisection inside the quoted range; NaN if it is not there."""
         is_delta = (np.abs(delta) > 0.0) & (np.abs(delta) < 1.0)
         target = ndtri(np.where(is_delta, np.where(delta > 0.0, delta, 1.0 + delta), np.nan))
-        before, after = (np.moveaxis(self.parameters[slices], -1, 0) for slices in (near, far))
+        before, after = self._smile(near), self._smile(far)
 
         def miss(k: FloatArray) -> FloatArray:
-            w = (1.0 - theta) * _raw_svi(k, before) + theta * _raw_svi(k, after)
+            w = (1.0 - theta) * before(k) + theta * after(k)
             root = np.sqrt(np.where(w > 0.0, w, np.nan))
             return -k / root + 0.5 * root - target
 
@@ -183,10 +196,3 @@ class Surface:
             is_left = miss(middle) > 0.0
             lo, hi = np.where(is_left, middle, lo), np.where(is_left, hi, middle)
         return 0.5 * (lo + hi)
-
-
-def _raw_svi(k: FloatArray, parameters: FloatArray) -> FloatArray:
-    """Total variance at k[i] of (a, b, rho, m, sigma), each of the shape of `k`."""
-    a, b, rho, m, sigma = parameters
-    x = k - m
-    return np.asarray(a + b * (rho * x + np.hypot(x, sigma)))

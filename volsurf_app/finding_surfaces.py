@@ -1,0 +1,119 @@
+"""Stored surfaces found in the lake, and kept in memory while the lake holds the same content.
+
+Belongs here: which rows make a session's surface of which model. Not here: reading it
+(`stored_surface`, `stored_models`).
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from functools import lru_cache
+
+import polars as pl
+
+from volsurf_app.kept_rows import KeptRows, kept_rows
+from volsurf_app.questions import NotStored
+from volsurf_app.stored_models import StoredHeston, StoredSabr, heston_rows
+from volsurf_app.stored_surface import TABLE, Row, StoredSurface
+from volsurf_resources.lake import Lake
+from volsurf_tables.surfaces import IS_STANDARD, SMILE_MODELS
+
+MODELS = (*SMILE_MODELS, "SABR", "HESTON")
+CERTIFICATES = "surface_certificates"
+_TABLES = {"SABR": "sabr_smiles", "HESTON": "heston_surfaces"}
+_BESIDE = {"HESTON": TABLE}  # Heston's law says nothing of forwards and quoted strikes
+
+
+def stored_surface(
+    lake: Lake,
+    symbol: str,
+    day: date,
+    *,
+    model: str = MODELS[0],
+    snapshot: str = "EOD",
+    known_at: datetime | None = None,
+) -> StoredSurface:
+    """Return a stored surface; NotStored, with what there is instead, if there is none."""
+    found = stored_surfaces(lake, symbol, [day], model=model, snapshot=snapshot, known_at=known_at)
+    if not found:
+        raise NotStored(_missing(lake, symbol, day, model, snapshot, known_at))
+    return found[0]
+
+
+def stored_surfaces(
+    lake: Lake,
+    symbol: str,
+    days: Sequence[date],
+    *,
+    model: str = MODELS[0],
+    snapshot: str = "EOD",
+    known_at: datetime | None = None,
+) -> list[StoredSurface]:
+    """Return the stored surfaces of some sessions, in order; sessions without one are left out.
+
+    What the lake holds unchanged is neither read nor built again.
+    """
+
+    def kept(table: str) -> dict[date, KeptRows]:
+        return kept_rows(lake, table, symbol, days, snapshot=snapshot, known_at=known_at)
+
+    rows, beside = kept(_TABLES.get(model, TABLE)), kept(_BESIDE.get(model, CERTIFICATES))
+    build = {"SABR": _sabr, "HESTON": _heston}.get(model, _svi)
+    found = [build(own, beside.get(day), symbol, day, snapshot, model) for day, own in rows.items()]
+    return [one for one in found if not one.rows.is_empty()]
+
+
+@lru_cache(maxsize=1024)
+def _svi(
+    kept: KeptRows, tested: KeptRows | None, symbol: str, day: date, snapshot: str, model: str
+) -> StoredSurface:
+    is_model = pl.col("model_type") == model
+    certificates: list[Row] = []
+    if tested is not None:
+        read = tested.footer.provenance.upstream.get(TABLE, {}).get(str(day))
+        if read == kept.footer.content_hash:  # else they are of an earlier version
+            certificates = tested.rows.filter(is_model).rows(named=True)
+    rows = kept.rows.filter(is_model)
+    return StoredSurface(symbol, day, snapshot, model, rows, kept.footer, certificates)
+
+
+@lru_cache(maxsize=1024)
+def _sabr(
+    kept: KeptRows, _: KeptRows | None, symbol: str, day: date, snapshot: str, model: str
+) -> StoredSurface:
+    return StoredSabr(symbol, day, snapshot, model, kept.rows, kept.footer, [])
+
+
+@lru_cache(maxsize=1024)
+def _heston(
+    kept: KeptRows, smiles: KeptRows | None, symbol: str, day: date, snapshot: str, model: str
+) -> StoredSurface:
+    law: Row = {} if kept.rows.is_empty() else kept.rows.row(0, named=True)
+    frame = kept.rows.clear()
+    if law and smiles is not None:
+        frame = heston_rows(smiles.rows.filter(IS_STANDARD), law)
+    return StoredHeston(symbol, day, snapshot, model, frame, kept.footer, [], law)
+
+
+def _missing(
+    lake: Lake, symbol: str, day: date, model: str, snapshot: str, known_at: datetime | None
+) -> str:
+    """Say why there is no such surface, and what there is instead."""
+    stored = lake.days(TABLE)
+    if not stored:
+        return "no surface is stored yet; try `volsurf demo`, or see `volsurf status`"
+    own = lake.days(TABLE, symbol)
+    if not own:
+        newest = lake.footer(TABLE, stored[-1])
+        there = ", ".join(newest.parts) if newest else ""
+        return f"no surface of {symbol} is stored; there are {there or 'other symbols'}"
+    if day not in own:
+        is_chain_there = lake.content_hash("raw_options_chains", day, symbol) is not None
+        half = ", though its chain is: it has not been computed yet" if is_chain_there else ""
+        near = sorted(sorted(own, key=lambda d: abs((d - day).days))[:2])
+        return (
+            f"no surface of {symbol} is stored for {day}{half}; "
+            f"nearest sessions are {', '.join(map(str, near))}"
+        )
+    if known_at is not None:
+        return f"no surface of {symbol} for {day} was known at {known_at:%Y-%m-%d %H:%M:%S} UTC"
+    return f"no {model} surface of {symbol} is stored for {day} {snapshot}"
