@@ -14,17 +14,18 @@ from volsurf_assets.pictures import sparkline
 from volsurf_assets.session import Session
 from volsurf_assets.surfaces import DAYS_PER_YEAR
 from volsurf_assets.table_asset import table_asset
-from volsurf_resources.exchange_calendar import last_sessions
-from volsurf_tables.market import UNDERLYING_PRICES
+from volsurf_resources.calendars import END_OF_DAY
+from volsurf_tables.market import INDEX_LEVELS, UNDERLYING_PRICES
 from volsurf_tables.quotes import OPTION_QUOTES
 from volsurf_tables.surfaces import FITTED_SURFACES, IS_STANDARD
 from volsurf_tables.table import Table
 from volsurf_tables.variance import REALIZED_VOLATILITY, VRP_METRICS
 
 HISTORY = 756  # sessions that the forecasts learn from
-RV_WINDOWS = (10, 21, 42, 63, 252)
+RV_WINDOWS = (10, 21, 30, 42, 60, 63, 90, 252)
 HORIZON = 21  # sessions ahead
-MATURITIES = {30: "rv_21d", 60: "rv_42d", 90: "rv_63d"}  # calendar days -> matching sessions
+MONTHS = {30: 1, 60: 2, 90: 3}  # by calendar days: the sessions of as many months match them
+OWN_INDEX = {"SPX": "VIX", "BTC": "DVOL_BTC", "ETH": "DVOL_ETH"}  # of 30 days, by underlying
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -32,18 +33,19 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 @table_asset(
     REALIZED_VOLATILITY,
     reads=[UNDERLYING_PRICES],
-    code_version="1",
+    code_version="2",
     picture=lambda rows: sparkline(rows["rv_21d"]),
 )
 def realized_volatility(session: Session) -> pl.DataFrame:
     """Estimate realised volatility over trailing windows, and forecast the next 21 sessions."""
     bars = session.window(UNDERLYING_PRICES, HISTORY + 1)
-    calendar = pl.DataFrame({"quote_date": last_sessions(session.day, HISTORY + 1)})
+    calendar = session.lake.calendar
+    days = pl.DataFrame({"quote_date": calendar.last_sessions(session.day, HISTORY + 1)})
     rows = [
         {
             "symbol": symbol,
             "snapshot": snapshot,
-            **_estimates(calendar.join(own, on="quote_date", how="left")),
+            **_estimates(days.join(own, on="quote_date", how="left"), calendar.sessions_per_year),
         }
         for (symbol, snapshot), own in bars.group_by("symbol", "snapshot", maintain_order=True)
     ]
@@ -51,26 +53,31 @@ def realized_volatility(session: Session) -> pl.DataFrame:
     return _complete(frame, session, REALIZED_VOLATILITY)
 
 
-def _estimates(bars: pl.DataFrame) -> dict[str, Any]:
+def _estimates(bars: pl.DataFrame, per_year: int) -> dict[str, Any]:
     """Every estimator at the last of `bars`, one row per session, null where there was none."""
+    yearly: dict[str, Any] = {"periods_per_year": per_year}
     from volsurf_math import realised
     from volsurf_math.volatility_forecast import garch_forecast, har_forecast
 
     adjusted = adjust(bars)
     first = int(np.argmax(np.isfinite(adjusted["close"])))  # the history begins here
     open_, high, low, close = (adjusted[name][first:] for name in ("open", "high", "low", "close"))
-    estimates = {f"rv_{n}d": realised.close_to_close(close, n) for n in RV_WINDOWS}
+    estimates = {f"rv_{n}d": realised.close_to_close(close, n, **yearly) for n in RV_WINDOWS}
     for n in (10, 21):
-        estimates[f"parkinson_{n}d"] = realised.parkinson(high, low, n)
-        estimates[f"gk_{n}d"] = realised.garman_klass(open_, high, low, close, n)
-    estimates["rogers_satchell_21d"] = realised.rogers_satchell(open_, high, low, close, 21)
-    estimates["yang_zhang_21d"] = realised.yang_zhang(open_, high, low, close, 21)
+        estimates[f"parkinson_{n}d"] = realised.parkinson(high, low, n, **yearly)
+        estimates[f"gk_{n}d"] = realised.garman_klass(open_, high, low, close, n, **yearly)
+    estimates["rogers_satchell_21d"] = realised.rogers_satchell(
+        open_, high, low, close, 21, **yearly
+    )
+    estimates["yang_zhang_21d"] = realised.yang_zhang(open_, high, low, close, 21, **yearly)
     last = {name: _or_null(series[-1]) for name, series in estimates.items()}
     returns = np.diff(np.log(close))
     overnight = np.log(open_[1:] / close[:-1])
     daily = realised.garman_klass_variance(open_, high, low, close)[1:] + overnight**2
-    last["har_forecast_21d"] = _or_null(har_forecast(daily, horizon=HORIZON).volatility)
-    last["garch_forecast_21d"] = _or_null(garch_forecast(returns, horizon=HORIZON).volatility)
+    last["har_forecast_21d"] = _or_null(har_forecast(daily, horizon=HORIZON, **yearly).volatility)
+    last["garch_forecast_21d"] = _or_null(
+        garch_forecast(returns, horizon=HORIZON, **yearly).volatility
+    )
     present = int(np.isfinite(close).sum())
     outcome: dict[str, str | None]
     if not np.isfinite(close[-1]):
@@ -103,30 +110,36 @@ def adjust(bars: pl.DataFrame) -> dict[str, Array]:
 
 @table_asset(
     VRP_METRICS,
-    reads=[OPTION_QUOTES, FITTED_SURFACES, REALIZED_VOLATILITY],
-    code_version="2",
+    reads=[OPTION_QUOTES, FITTED_SURFACES, REALIZED_VOLATILITY, INDEX_LEVELS],
+    code_version="3",
     picture=lambda rows: sparkline(rows["vrp_30d"]),
 )
 def vrp_metrics(session: Session) -> pl.DataFrame:
-    """Set implied against realised volatility, and the premium against its own past."""
+    """Set implied against realised volatility, and the premium against its own past.
+
+    One row per underlying and session, of its official snapshot.
+    """
     from volsurf_math.variance_premium import standing
 
     settings = session.settings
     past = session.before(VRP_METRICS, settings.vrp_window)
-    realised = session.read(REALIZED_VOLATILITY)
+    realised = session.official(REALIZED_VOLATILITY)
+    levels = dict(session.official(INDEX_LEVELS).select("index", "close").iter_rows())
     rows = []
-    quotes = strip_quotes(session.read(OPTION_QUOTES), settings)
-    fitted = session.read(FITTED_SURFACES).filter(IS_STANDARD)
-    for symbol, snapshot, smiles in _symbols(fitted, realised):
+    quotes = strip_quotes(session.official(OPTION_QUOTES), settings)
+    fitted = session.official(FITTED_SURFACES).filter(IS_STANDARD)
+    for symbol, smiles in _symbols(fitted, realised):
         own = realised.filter(pl.col("symbol") == symbol)
-        row: dict[str, Any] = {"symbol": symbol, "snapshot": snapshot}
-        for days, window in MATURITIES.items():
+        row: dict[str, Any] = {"symbol": symbol, "snapshot": END_OF_DAY}
+        for days, months in MONTHS.items():
             implied = constant_maturity_atm_vol(smiles, days)
-            done = own[window][0] if own.height else None
+            window = months * session.lake.calendar.sessions_per_month
+            done = own[f"rv_{window}d"][0] if own.height else None
             row |= {f"implied_vol_{days}d": implied, f"realized_vol_{days}d": done}
             row[f"vrp_{days}d"] = None if implied is None or done is None else implied - done
-        is_own = (pl.col("symbol") == symbol) & (pl.col("snapshot") == snapshot)
+        is_own = pl.col("symbol") == symbol
         row |= _model_free(quotes.filter(is_own), smiles, row["realized_vol_30d"])
+        row |= _of_index(levels.get(OWN_INDEX.get(symbol)), row["realized_vol_30d"])
         before = past.filter(is_own)
         series = np.array([*before["vrp_30d"].to_list(), row["vrp_30d"]], dtype=np.float64)
         place = standing(series, window=settings.vrp_window, min_count=settings.vrp_min_history)
@@ -156,6 +169,13 @@ def _model_free(
     }
 
 
+def _of_index(level: float | None, realised: float | None) -> dict[str, float | None]:
+    """Return the underlying's own volatility index as a decimal, and its premium."""
+    vol = None if level is None else level / 100.0
+    premium = None if vol is None or realised is None else vol - realised
+    return {"index_vol_30d": vol, "index_premium_30d": premium}
+
+
 def constant_maturity_atm_vol(smiles: pl.DataFrame, tenor_days: int) -> float | None:
     """Return ATM vol at a tenor, its variance linear in time; None outside the expiries."""
     known = smiles.filter(pl.col("atm_vol") > 0.0).sort("tte_years")
@@ -166,14 +186,10 @@ def constant_maturity_atm_vol(smiles: pl.DataFrame, tenor_days: int) -> float | 
     return float(np.sqrt(np.interp(at, tte, vol**2 * tte) / at))
 
 
-def _symbols(
-    smiles: pl.DataFrame, realised: pl.DataFrame
-) -> Iterator[tuple[str, str, pl.DataFrame]]:
+def _symbols(smiles: pl.DataFrame, realised: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
     """Every underlying of either table, with its smiles (perhaps none)."""
-    names = pl.concat([smiles, realised], how="diagonal").select("symbol", "snapshot").unique()
-    for symbol, snapshot in names.sort("symbol", "snapshot").iter_rows():
-        is_own = (pl.col("symbol") == symbol) & (pl.col("snapshot") == snapshot)
-        yield symbol, snapshot, smiles.filter(is_own)
+    for symbol in sorted({*smiles["symbol"], *realised["symbol"]}):
+        yield symbol, smiles.filter(pl.col("symbol") == symbol)
 
 
 def _outcome(row: dict[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,10 @@ class Calendar(Protocol):
     def sessions_per_year(self) -> int:
         """By which realised volatility is annualised."""
 
+    @property
+    def sessions_per_month(self) -> int:
+        """How many make up 30 days."""
+
     def is_session(self, day: date) -> bool:
         """Whether the market trades on `day`."""
 
@@ -71,6 +75,7 @@ class NewYork:
 
     timezone: tzinfo = exchange_calendar.NEW_YORK
     sessions_per_year: int = 252
+    sessions_per_month: int = 21
     is_session = staticmethod(exchange_calendar.is_session)
     sessions = staticmethod(exchange_calendar.sessions)
     previous_session = staticmethod(exchange_calendar.previous_session)
@@ -90,11 +95,13 @@ class NewYork:
 class RoundTheClock:
     """Every day of UTC, without holidays: options settle at 08:00.
 
-    The official snapshot is the last one up to 08:00; on a day that has none, the first one after.
+    The official snapshot is the last one before 08:00, when the day's own expiry still trades; on
+    a day that has none, the first one from then on.
     """
 
     timezone: tzinfo = UTC
     sessions_per_year: int = 365
+    sessions_per_month: int = 30
     settles: time = time(8, 0)
 
     def is_session(self, day: date) -> bool:
@@ -131,13 +138,13 @@ class RoundTheClock:
         return ()
 
     def official(self, rows: "LazyFrame", per: Sequence[str]) -> "LazyFrame":
-        """Keep the snapshot that ranks highest: up to 08:00 the later, after it the earlier."""
+        """Keep the snapshot that ranks highest: before 08:00 the later, after it the earlier."""
         import polars as pl
 
         hhmm = pl.col("snapshot").cast(pl.Int32, strict=False)
         limit = self.settles.hour * 100 + self.settles.minute
-        up_to = pl.when(hhmm <= limit).then(hhmm + 1).otherwise(-hhmm)
-        rank = pl.when(pl.col("snapshot") == END_OF_DAY).then(9999).otherwise(up_to)
+        place = pl.when(hhmm < limit).then(hhmm + 1).otherwise(-hhmm)
+        rank = pl.when(pl.col("snapshot") == END_OF_DAY).then(9999).otherwise(place)
         return rows.filter(rank == rank.max().over(list(per)))
 
 

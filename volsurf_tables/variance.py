@@ -6,7 +6,7 @@ Belongs here: tables of realised volatility and of implied against realised.
 from volsurf_tables.columns import DAY, REASON, count, names, number, word
 from volsurf_tables.table import Column, Table
 
-_VOL = "decimal, annualised by 252"
+_VOL = "decimal, annualised by the sessions of a year: 252, or 365 round the clock"
 
 
 def _realised(name: str, meaning: str) -> Column:
@@ -18,9 +18,13 @@ REALIZED_VOLATILITY = Table(
     group="variance",
     meaning="Realised volatility over trailing windows of sessions, and forecasts of the next 21.",
     key=names(DAY),
+    version=2,
     columns=(
         *DAY,
-        *(_realised(f"rv_{n}d", f"Close to close, {n} sessions.") for n in (10, 21, 42, 63, 252)),
+        *(
+            _realised(f"rv_{n}d", f"Close to close, {n} sessions.")
+            for n in (10, 21, 30, 42, 60, 63, 90, 252)
+        ),
         *(_realised(f"parkinson_{n}d", f"Parkinson, {n} sessions.") for n in (10, 21)),
         *(_realised(f"gk_{n}d", f"Garman-Klass, {n} sessions.") for n in (10, 21)),
         _realised("rogers_satchell_21d", "Rogers-Satchell, 21 sessions."),
@@ -39,7 +43,7 @@ VRP_METRICS = Table(
     meaning="Implied minus realised at constant maturity: volatility at the money, against its own "
     "past, and variance free of a model.",
     key=names(DAY),
-    version=2,
+    version=3,
     columns=(
         *DAY,
         *(
@@ -53,7 +57,12 @@ VRP_METRICS = Table(
             for n in (30, 60, 90)
         ),
         *(
-            number(f"realized_vol_{n}d", _VOL, f"Close to close over {m} sessions.", low=0.0)
+            number(
+                f"realized_vol_{n}d",
+                _VOL,
+                f"Close to close over {m} sessions, or {n} round the clock.",
+                low=0.0,
+            )
             for n, m in ((30, 21), (60, 42), (90, 63))
         ),
         number("vrp_zscore", "standard deviations", "vrp_30d against its own past."),
@@ -79,8 +88,12 @@ VRP_METRICS = Table(
         number(
             "variance_premium_30d",
             "decimal^2",
-            "Model-free variance minus that realised over 21 sessions.",
+            "Model-free variance minus that realised, as in realized_vol_30d.",
         ),
+        number(
+            "index_vol_30d", "decimal", "The underlying's own index: VIX of SPX, DVOL.", low=0.0
+        ),
+        number("index_premium_30d", "decimal", "That index minus realized_vol_30d."),
         word("status", "Outcome.", "complete", "partial", "missing"),
         REASON,
     ),

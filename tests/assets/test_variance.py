@@ -15,6 +15,7 @@ from volsurf_assets.variance import (
 )
 from volsurf_resources.exchange_calendar import last_sessions
 from volsurf_resources.lake import Lake
+from volsurf_tables.market import INDEX_LEVELS
 from volsurf_tables.surfaces import FITTED_SURFACES
 from volsurf_tables.variance import REALIZED_VOLATILITY
 
@@ -170,7 +171,7 @@ def test_a_gap_inside_a_window_leaves_that_window_empty(tmp_path):
     assert row["parkinson_10d"] is not None
     assert row["parkinson_21d"] is None
     assert (row["status"], row["num_sessions"]) == ("partial", 59)
-    assert row["reason"].startswith("59 sessions of history; not yet: rv_21d, rv_42d")
+    assert row["reason"].startswith("59 sessions of history; not yet: rv_21d, rv_30d, rv_42d")
 
 
 @pytest.mark.parametrize("bad", [None, 0.0, -1.0, float("nan")])
@@ -329,3 +330,28 @@ def test_premiums_of_other_symbols_take_no_part(history, tmp_path):
     both = premium_lake(tmp_path, DAYS[:22], LEVELS[:22], symbols=("NDX", "SPX"))
     own = both.read("vrp_metrics", symbols=["SPX"])
     assert own.equals(history.head(22))
+
+
+def test_coins_are_annualised_by_every_day_of_the_year_and_matched_day_by_day(tmp_path):
+    settings = settings_of(tmp_path, volsurf_market="crypto", crypto_symbols="BTC")
+    lake = Lake(settings.lake_root, calendar=settings.calendar)
+    close = 60_000.0 * np.exp(np.cumsum(np.resize([0.02, -0.02], 92)))
+    days = settings.calendar.last_sessions(DAY, close.size)
+    one = bars([1.0])
+    for day, price in zip(days, close, strict=True):
+        own = one.with_columns(
+            *(pl.lit(price).alias(name) for name in PRICES), symbol=pl.lit("BTC"),
+            quote_date=pl.lit(day),
+        )  # fmt: skip
+        lake.replace("underlying_prices", day, own)
+    found = only(realized_volatility.compute(realized_volatility.session(lake, settings, DAY)))
+    for name in ("rv_10d", "rv_30d", "rv_60d", "rv_90d"):
+        assert found[name] == pytest.approx(0.02 * np.sqrt(365.0), rel=1e-12)
+    realized_volatility.refresh(lake, settings, DAY)
+    level = {"index": "DVOL_BTC", "quote_date": DAY, "snapshot": "EOD", "close": 45.0}
+    empty = INDEX_LEVELS.schema.to_frame()
+    lake.replace("index_levels", DAY, pl.concat([empty, pl.DataFrame(level)], how="diagonal"))
+    premium = only(vrp_metrics.compute(vrp_metrics.session(lake, settings, DAY)))
+    assert premium["snapshot"] == "EOD"
+    assert premium["realized_vol_30d"] == found["rv_30d"]
+    assert premium["index_premium_30d"] == pytest.approx(0.45 - found["rv_30d"])

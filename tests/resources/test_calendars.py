@@ -50,13 +50,14 @@ def test_sessions_agree_with_each_other(calendar):
 @pytest.mark.parametrize(
     ("snapshots", "official"),
     [
-        (("0745", "0800", "0815"), "0800"),
+        (("0745", "0800", "0815"), "0745"),
         (("0015", "0759", "2345"), "0759"),
         (("1331", "0930"), "0930"),
+        (("0800", "0815"), "0800"),
         (("0745", "EOD"), "EOD"),
     ],
 )
-def test_the_official_snapshot_of_coins_is_the_last_up_to_eight(tmp_path, snapshots, official):
+def test_the_official_snapshot_of_coins_is_the_last_before_eight(tmp_path, snapshots, official):
     lake = lake_with(tmp_path, *snapshots)
     assert set(lake.read(CHAINS, [DAY])["snapshot"]) == {official}
     assert set(lake.read(CHAINS, [DAY], snapshot=None)["snapshot"]) == set(snapshots)
