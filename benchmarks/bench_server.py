@@ -2,7 +2,8 @@
 
 The server runs as `volsurf serve` does, in a process of its own; the load comes from this one, over
 loopback, by raw HTTP/1.1 on connections that stay open: a library's client would be the slower
-end. Latency is measured on one connection, throughput on several. HOME is a filled one.
+end. Latency is measured on one connection, throughput on several. The processor time of the server
+per request tells what it could do on a machine that does nothing else. HOME is a filled one.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 from side_by_side import machine
@@ -21,7 +23,6 @@ MONEYNESS = "&".join(f"log_moneyness={k:.3f}" for k in np.linspace(-0.1, 0.06, 1
 QUESTIONS = {
     "vol at strike": "/v1/SPY/implied_vol?T=0.1&K=650",
     "vol at delta": "/v1/SPY/point?tenor=30d&delta=-0.25",
-    "vol of listed expiry": "/v1/SPY/point?expiry={expiry}&strike={strike}",
     "greeks": "/v1/SPY/greeks?tte=0.1&strike=650&option_type=PUT",
     "surface 40 x 15": f"/v1/SPY/surface?{TENORS}&{MONEYNESS}",
     "SVI parameters": "/v1/SPY/svi_params",
@@ -72,15 +73,24 @@ async def throughput(port, path, seconds):
     return sum(counts) / seconds
 
 
-async def measure(port, seconds):
+async def measure(port, pid, seconds):
     rows = []
     for name, path in QUESTIONS.items():
-        if "{" in path:
-            continue
         ms = await latencies(port, path, seconds)
+        before = processor_ms(pid)
         rate = await throughput(port, path, seconds)
-        rows.append((name, *np.percentile(ms, (50, 99)), ms.max(), rate))
+        used = (processor_ms(pid) - before) / max(rate * seconds, 1.0)
+        rows.append((name, *np.percentile(ms, (50, 99)), ms.max(), rate, used))
     return rows
+
+
+def processor_ms(pid):
+    """Milliseconds of processor time that a process has used (Linux; NaN elsewhere)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return np.nan
+    return 1e3 * (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def is_up(port):
@@ -105,13 +115,14 @@ def main():
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     try:
         asyncio.run(is_up(port))
-        rows = asyncio.run(measure(port, seconds))
+        rows = asyncio.run(measure(port, server.pid, seconds))
     finally:
         server.terminate()
         server.wait()
     print(machine())
-    for name, p50, p99, worst, rate in rows:
-        print(f"{name:24s} p50 {p50:6.2f} ms  p99 {p99:6.2f} ms  max {worst:6.1f} ms  {rate:7.0f}/s")
+    for name, p50, p99, worst, rate, used in rows:
+        latency = f"p50 {p50:6.2f} ms  p99 {p99:6.2f} ms  max {worst:6.1f} ms"
+        print(f"{name:18s} {latency}  {rate:6.0f}/s  {used:5.2f} ms of processor time each")
 
 
 if __name__ == "__main__":
