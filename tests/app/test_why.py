@@ -8,9 +8,11 @@ import pytest
 from pydantic import TypeAdapter
 
 from tests.app.conftest import DAYS
+from tests.app.server import serving
 from volsurf_app.queries.why import as_plain, why
 from volsurf_app.questions import NotStored, when, where
 from volsurf_assets.forwards import _expiries, with_expiry
+from volsurf_assets.price_units import with_underlying
 from volsurf_assets.quality import is_usable
 from volsurf_assets.smile_points import points_to_fit
 from volsurf_resources.lake import Lake
@@ -58,7 +60,7 @@ def test_each_rejected_quote_has_its_rule(lake, fitted):
 def test_pairs_are_those_of_the_forward(lake, fitted):
     expiry = fitted["expiration_date"]
     (smile,) = why("SPY", when(expiry=expiry), lake=lake).smiles
-    chain = with_expiry(lake.read("raw_options_chains", [DAY]))
+    chain = with_underlying(with_expiry(lake.read("raw_options_chains", [DAY])))
     (theirs,) = (
         e for e in _expiries(chain, is_usable(Settings()))
         if (e.key["root"], e.key["expiration_date"]) == (fitted["root"], expiry)
@@ -85,7 +87,7 @@ def test_origins_reach_the_chain_and_hold_its_hash(lake, fitted):
 def test_certificate_is_that_of_the_smiles_read(lake, fitted):
     found = why("SPY", when(expiry=fitted["expiration_date"]), where(strike=650.0), lake=lake)
     (stored,) = lake.read("surface_certificates", [DAY]).filter(
-        root=fitted["root"], model_type="SVI"
+        model_type="SVI"
     ).rows(named=True)  # fmt: skip
     assert found.certificates == (stored,)
     (told,) = found.point.certificates
@@ -121,4 +123,20 @@ def test_whole_answer_is_plain_json(lake, fitted):
     assert len(told["smiles"][0]["quotes"]) == found.smiles[0].quotes.height
     assert told["origins"][0] == json.loads(
         TypeAdapter(dict).dump_json(dataclasses.asdict(found.origins[0]))
+    )
+
+
+def test_server_tells_the_same(filled_home, lake, fitted):
+    path = f"/v1/SPY/why?expiry={fitted['expiration_date']}&strike=650&date={DAY}"
+    with serving(Settings(volsurf_home=filled_home)) as server:
+        status, told, _ = server.ask(path)
+        asked = f"start={DAYS[0]}&end={DAY}"
+        _, vrp, _ = server.ask(f"/v1/SPY/history/vrp_metrics/vrp_30d?{asked}")
+    found = why("SPY", when(expiry=fitted["expiration_date"]), where(strike=650.0), lake=lake)
+    assert status == 200
+    assert told == json.loads(TypeAdapter(dict).dump_json(as_plain(found)))
+    stored = lake.read("vrp_metrics", DAYS[:2], symbols=["SPY"])
+    assert (vrp["dates"], vrp["values"]) == (
+        [str(day) for day in stored["quote_date"]],
+        stored["vrp_30d"].to_list(),
     )

@@ -146,26 +146,35 @@ def pairs_of(quotes: pl.DataFrame, issues: pl.DataFrame, forward: Row) -> pl.Dat
     """Return the put-call pairs that a forward was estimated from, in order of strike.
 
     They are the `n_pairs` pairs of usable quotes nearest to the strike where call and put cost the
-    same. `pair_forward` is strike + (call - put) / discount_factor, early exercise removed.
+    same. Mids are in USD; `pair_forward` is strike + (call - put) / discount_factor, early exercise
+    removed. A coin-settled pair has its strike moved as the underlying moved between the quotes.
     """
-    n = forward.get("n_pairs") or 0
+    n, forward_usd = forward.get("n_pairs") or 0, forward.get("forward")
     bad = issues.filter(pl.col("severity") == "error")["contract_id"].implode()
-    usable = quotes.filter("is_tradable", ~pl.col("contract_id").is_in(bad))
+    unit = pl.col("unit_value").fill_null(1.0)
+    usable = quotes.filter("is_tradable", ~pl.col("contract_id").is_in(bad)).with_columns(
+        mid=pl.col("mid") * unit, drift=pl.when(unit != 1.0).then(unit / forward_usd).otherwise(1.0)
+    )
+    names = {"mid": "mid", "premium": "early_exercise_premium", "drift": "drift"}
     call, put = (
         usable.filter(pl.col("option_type") == side)
         .unique("strike", keep="none")
-        .select("strike", mid="mid", premium="early_exercise_premium", contract_id="contract_id")
+        .select("strike", **{side.lower(): "contract_id"}, **{f"{name}_{side.lower()}": column
+                for name, column in names.items()})
         for side in ("CALL", "PUT")
+    )  # fmt: skip
+    both = call.join(put, on="strike").with_columns(
+        at=pl.col("strike") / (0.5 * (pl.col("drift_call") + pl.col("drift_put")))
     )
-    both = call.join(put, on="strike", suffix="_put").sort("strike")
-    both = both.rename({"mid": "mid_call", "premium": "premium_call", "contract_id": "call"})
-    both = both.rename({"contract_id_put": "put"})
-    level = pl.col("strike").sort_by((pl.col("mid_call") - pl.col("mid_put")).abs()).first()
-    nearest = both.sort((pl.col("strike") / level).log().abs(), maintain_order=True).head(n)
     paid = pl.col("mid_call") - pl.col("mid_put")
+    level = pl.col("at").sort_by(paid.abs()).first()
+    nearest = both.sort("at").sort((pl.col("at") / level).log().abs(), maintain_order=True).head(n)
     premium = pl.col("premium_call").fill_null(0.0) - pl.col("premium_put").fill_null(0.0)
-    return nearest.sort("strike").with_columns(
-        pair_forward=pl.col("strike") + (paid - premium) / (forward.get("discount_factor") or 1.0)
+    implied = pl.col("at") + (paid - premium) / (forward.get("discount_factor") or 1.0)
+    return (
+        nearest.sort("strike")
+        .with_columns(pair_forward=implied)
+        .drop("at", "drift_call", "drift_put")
     )
 
 
