@@ -86,11 +86,11 @@ def test_the_first_section_shows_smiles_and_greeks_as_stored(lake, size):
             assert row[0] == f"{quote['strike']:g}"
             assert row[1] == quote["option_type"].lower()
             for place, column, scale, digits in (
-                *((4, "iv_mid", 100, 2), (5, "delta", 1, 3), (6, "gamma", 1, 5)),
-                *((7, "theta", 1, 2), (8, "vega", 1, 2), (9, "rho", 1, 2)),
+                *((4, "iv_mid", 100, ".2f"), (5, "delta", 1, ".3f"), (6, "gamma", 1, ".3g")),
+                *((7, "theta", 1, ".2f"), (8, "vega", 1, ".2f"), (9, "rho", 1, ".2f")),
             ):
                 value = quote[column]
-                assert row[place] == ("-" if value is None else f"{scale * value:.{digits}f}")
+                assert row[place] == ("-" if value is None else f"{scale * value:{digits}}")
         assert app.content.parts[1].rows.equals(
             own.select(app.content.parts[1].rows.columns), null_equal=True
         )

@@ -3,6 +3,7 @@
 Belongs here: from the queries' frames to headings, units and charts. Not here: widgets, printing.
 """
 
+import math
 from collections.abc import Callable
 from datetime import date
 
@@ -17,6 +18,12 @@ from volsurf_resources.lake import Lake
 
 TENOR = 30  # days, of the history and of the premium's z-score
 FITTED = ("fitted", "carried")
+
+
+def _price(value: float) -> str:
+    """Show dollars and cents, or the finer ticks of prices in coins."""
+    return f"{value:.2f}" if math.isclose(value, round(value, 2)) else f"{value:.4f}"
+
 
 _EXPIRIES: Shown = {
     "expiration_date": ("expiry", None),
@@ -37,7 +44,7 @@ _TERM: Shown = {
 }
 _GREEKS: Shown = {
     "delta": ("delta", lambda x: f"{x:.3f}"),
-    "gamma": ("gamma", lambda x: f"{x:.5f}"),
+    "gamma": ("gamma", lambda x: f"{x:.3g}"),
     "theta": ("theta $/y", hundredths),
     "vega": ("vega $", hundredths),
     "rho": ("rho $", hundredths),
@@ -45,8 +52,8 @@ _GREEKS: Shown = {
 _STRIKES: Shown = {
     "strike": ("strike $", lambda x: f"{x:g}"),
     "option_type": ("type", str.lower),
-    "bid": ("bid", hundredths),
-    "ask": ("ask", hundredths),
+    "bid": ("bid", _price),
+    "ask": ("ask", _price),
     "iv_mid": ("IV %", percent),
     **_GREEKS,
     "open_interest": ("OI", lambda n: f"{n:.0f}"),
