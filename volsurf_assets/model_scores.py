@@ -74,10 +74,10 @@ def _pooled(name: str) -> pl.Expr:
 
 def _changes(now: pl.DataFrame, past: pl.DataFrame) -> pl.DataFrame:
     """Median absolute changes of the expiries that were fitted in the session before as well."""
-    by = [*UNDERLYING, "model_type"]
+    by = ["symbol", "model_type"]
     before = past.filter(pl.col("quote_date") == pl.col("quote_date").max().over(by))
     both = now.join(before, on=[*by, "root", "expiration_date"], suffix="_before")
-    return both.group_by(by).agg(
+    return both.group_by(*UNDERLYING, "model_type").agg(
         previous_date=pl.col("quote_date_before").first(),
         **{
             f"{name}_change": 100.0 * (pl.col(name) - pl.col(f"{name}_before")).abs().median()

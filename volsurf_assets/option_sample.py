@@ -18,12 +18,21 @@ _COLUMNS = (
 
 
 def options_to_fit(quotes: pl.DataFrame, settings: Settings) -> pl.DataFrame:
-    """Return the quotes that smiles are fitted to, of every root of one underlying."""
+    """Return the quotes that smiles are fitted to, of every root of one underlying.
+
+    Those of one expiry have one time left, so that it is priced at once, however long it took to
+    gather its quotes.
+    """
     parts = [
         points_to_fit(rows, settings).select(_COLUMNS)
         for rows in quotes.partition_by("root", maintain_order=True)
     ]
-    return pl.concat(parts).sort("tte_years", *_EXPIRY, "log_moneyness", "contract_id")
+    one = pl.col("tte_years").median().over(_EXPIRY)
+    return (
+        pl.concat(parts)
+        .with_columns(tte_years=one)
+        .sort("tte_years", *_EXPIRY, "log_moneyness", "contract_id")
+    )
 
 
 def spread_out(options: pl.DataFrame, most: int) -> pl.DataFrame:

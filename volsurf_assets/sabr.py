@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from volsurf_math.smiles.sabr_slices import SabrFits
 
 IDENTITY = ["symbol", "snapshot", "root", "expiration_date"]
+SAME = ["symbol", "root", "expiration_date"]  # as in the official snapshots of other days
 PARAMETERS = ("alpha", "rho", "nu")
 TERM = (*(f"term_{name}" for name in PARAMETERS), "term_rmse")
 NUMBERS = (*PARAMETERS, *(f"{name}_std_error" for name in PARAMETERS), *TERM)
@@ -144,11 +145,11 @@ def _all_failed(root: RootQuotes, why: str) -> _Fits:
 
 def _carry(judged: pl.DataFrame, past: pl.DataFrame) -> pl.DataFrame:
     """Replace failed smiles by the last fit of the same expiry; its curves were of that day."""
-    last = past.sort("quote_date").unique(IDENTITY, keep="last")
+    last = past.sort("quote_date").unique(SAME, keep="last")
     lost = judged.filter(pl.col("status") == "failed")
     carried = (
         lost.select(*IDENTITY, "quote_date", "reason")
-        .join(last.drop("quote_date", "reason"), on=IDENTITY)
+        .join(last.drop("quote_date", "snapshot", "reason"), on=SAME)
         .with_columns(status=pl.lit("carried"), **dict.fromkeys(TERM, None))
         .select(judged.columns)
         .cast(SABR_SMILES.schema)

@@ -45,7 +45,7 @@ def heston_surfaces(session: Session) -> pl.DataFrame:
     for (symbol, snapshot), quotes in session.read(OPTION_QUOTES).group_by(
         "symbol", "snapshot", maintain_order=True
     ):
-        own = past.filter(pl.col("symbol") == symbol, pl.col("snapshot") == snapshot)
+        own = past.filter(pl.col("symbol") == symbol)
         last = own.row(-1, named=True) if own.height else None
         identity = {"symbol": symbol, "snapshot": snapshot, "quote_date": session.day}
         row = identity | _fit(quotes, decide(last, vix, session.day, settings), settings)

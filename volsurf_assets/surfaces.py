@@ -137,11 +137,11 @@ def term_structure_params(session: Session) -> pl.DataFrame:
     picture=lambda rows: sparkline(rows["change_atm_vol"]),
 )
 def surface_changes(session: Session) -> pl.DataFrame:
-    """Compare every surface with that of the session before it, at constant maturities."""
+    """Compare every surface with the official one of the session before, at constant maturities."""
     past = session.before(FITTED_SURFACES, LOOK_BACK).filter(HAS_SMILE, IS_STANDARD)
     frames = []
     for (symbol, snapshot), smiles in _underlyings(_standard(session)):
-        own = past.filter(pl.col("symbol") == symbol, pl.col("snapshot") == snapshot)
+        own = past.filter(pl.col("symbol") == symbol)
         last = own.filter(pl.col("quote_date") == pl.col("quote_date").max())
         before, after = surface_of(last), surface_of(smiles)
         missing = [name for name, surface in (("before", before), ("now", after)) if not surface]

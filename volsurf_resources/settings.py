@@ -32,6 +32,7 @@ DEFAULTS_OF: dict[Market, dict[str, Any]] = {
         "max_spread_pct": 60.0,  # a tick is a tenth of a cheap option
         "wide_spread_pct": 100.0,
         "min_strikes_per_fit": 6,
+        "heston_upper": (30.0, 2.0, 6.0, 0.99, 4.0),
         "parity_tolerance": 5.0,  # of coins at thousands of dollars
     },
 }
