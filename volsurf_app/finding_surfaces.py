@@ -67,20 +67,21 @@ def _svi(
     kept: KeptRows, tested: KeptRows | None, symbol: str, day: date, snapshot: str, model: str
 ) -> StoredSurface:
     is_model = pl.col("model_type") == model
-    certificates: list[Row] = []
+    certificate: Row | None = None
     if tested is not None:
         read = tested.footer.provenance.upstream.get(TABLE, {}).get(str(day))
-        if read == kept.footer.content_hash:  # else they are of an earlier version
-            certificates = tested.rows.filter(is_model).rows(named=True)
+        now = (kept.footer.content_hash, kept.footer.parts[symbol])
+        if read in now:  # else they are of an earlier version
+            certificate = next(iter(tested.rows.filter(is_model).rows(named=True)), None)
     rows = kept.rows.filter(is_model)
-    return StoredSurface(symbol, day, snapshot, model, rows, kept.footer, certificates)
+    return StoredSurface(symbol, day, snapshot, model, rows, kept.footer, certificate)
 
 
 @lru_cache(maxsize=1024)
 def _sabr(
     kept: KeptRows, _: KeptRows | None, symbol: str, day: date, snapshot: str, model: str
 ) -> StoredSurface:
-    return StoredSabr(symbol, day, snapshot, model, kept.rows, kept.footer, [])
+    return StoredSabr(symbol, day, snapshot, model, kept.rows, kept.footer, None)
 
 
 @lru_cache(maxsize=1024)
@@ -91,7 +92,7 @@ def _heston(
     frame = kept.rows.clear()
     if law and smiles is not None:
         frame = heston_rows(smiles.rows.filter(IS_STANDARD), law)
-    return StoredHeston(symbol, day, snapshot, model, frame, kept.footer, [], law)
+    return StoredHeston(symbol, day, snapshot, model, frame, kept.footer, None, law)
 
 
 def _missing(

@@ -49,7 +49,7 @@ class Reading:
 class StoredSurface:
     """All smiles of one symbol, session, snapshot and model, and where they come from.
 
-    `certificates` are the rows of `surface_certificates` made from these very smiles.
+    `certificate` is the row of `surface_certificates` made from these very smiles, if there is one.
     """
 
     symbol: str
@@ -58,7 +58,7 @@ class StoredSurface:
     model: str
     rows: pl.DataFrame
     footer: Footer
-    certificates: list[Row]
+    certificate: Row | None
 
     @cached_property
     def slices(self) -> list[Row]:
@@ -87,6 +87,11 @@ class StoredSurface:
         raise NotStored(
             f"{self.title} has no expiry {expiry}; nearest are {', '.join(map(str, sorted(near)))}"
         )
+
+    @property
+    def content_hash(self) -> str:
+        """Hash of what the lake holds of the symbol."""
+        return self.footer.parts[self.symbol]
 
     @property
     def title(self) -> str:

@@ -37,11 +37,11 @@ from volsurf_app.questions import (
 from volsurf_app.stored_surface import TABLE, Row, StoredSurface
 from volsurf_app.surface_answers import (
     SliceUsed,
+    SurfaceCertificate,
     SurfaceGrid,
     SurfacePoint,
     SviParams,
     SviSlice,
-    certificates_of,
     of_row,
 )
 from volsurf_tables.surfaces import SMILE_MODELS
@@ -127,9 +127,9 @@ def points(
         strike=[_list(r.strike) for r in readings],
         status=[list(r.status) for r in readings],
         slices=tuple(of_row(SliceUsed, used[key]) for key in sorted(used)),
-        certificates=certificates_of(stored.certificates, used.values()),
+        certificate=_certificate(stored),
         known_at=stored.footer.known_at,
-        content_hash=stored.footer.parts[stored.symbol],
+        content_hash=stored.content_hash,
     )
 
 
@@ -152,7 +152,7 @@ def svi_params(
         model=stored.model,
         slices=tuple(of_row(SviSlice, row) for row in stored.all_rows),
         known_at=stored.footer.known_at,
-        content_hash=stored.footer.parts[stored.symbol],
+        content_hash=stored.content_hash,
     )
 
 
@@ -232,9 +232,9 @@ def point_of(stored: StoredSurface, time: When, place: Where) -> SurfacePoint:
         expiration_date=time.expiry,
         root=reading.slices[0]["root"] if time.expiry is not None else None,
         slices=tuple(of_row(SliceUsed, row) for row in reading.slices),
-        certificates=certificates_of(stored.certificates, reading.slices),
+        certificate=_certificate(stored),
         known_at=stored.footer.known_at,
-        content_hash=stored.footer.parts[stored.symbol],
+        content_hash=stored.content_hash,
     )
 
 
@@ -286,6 +286,10 @@ def _model(text: str) -> str:
     if (model := text.strip().upper()) not in MODELS:
         raise BadQuestion(f"a surface's model is one of {', '.join(MODELS)}, was {text[:40]!r}")
     return model
+
+
+def _certificate(stored: StoredSurface) -> SurfaceCertificate | None:
+    return None if stored.certificate is None else of_row(SurfaceCertificate, stored.certificate)
 
 
 def _number(value: Any) -> float | None:

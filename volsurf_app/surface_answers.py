@@ -3,7 +3,6 @@
 Belongs here: frozen records, plain enough for JSON. Not here: how they are found (`surface`).
 """
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from typing import TypeVar
@@ -51,9 +50,8 @@ class SliceUsed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SurfaceCertificate:
-    """Whether the surface of a root is free of static arbitrage, and how finely it was checked."""
+    """Whether a surface is free of static arbitrage, and how finely it was checked."""
 
-    root: str
     is_clean: bool | None
     is_clean_everywhere: bool | None
     calendar_scope: str | None
@@ -78,8 +76,8 @@ class SurfacePoint:
     """One point of a stored surface. `implied_vol` is None unless `status` is `supported`.
 
     `delta` is that of the out-of-the-money option, or the one asked for. `expiration_date` and
-    `root` are those of a listed expiry that was asked for, None between expiries. `certificates`
-    are those of the roots of `slices`; there is none until the stored surface has been tested.
+    `root` are those of a listed expiry that was asked for, None between expiries. `certificate`
+    is that of the stored surface, None until it has been tested.
     """
 
     symbol: str
@@ -99,7 +97,7 @@ class SurfacePoint:
     expiration_date: date | None
     root: str | None
     slices: tuple[SliceUsed, ...]
-    certificates: tuple[SurfaceCertificate, ...]
+    certificate: SurfaceCertificate | None
     known_at: datetime
     content_hash: str
     moneyness: str = MONEYNESS
@@ -129,7 +127,7 @@ class SurfaceGrid:
     strike: list[list[float | None]]
     status: list[list[str]]
     slices: tuple[SliceUsed, ...]
-    certificates: tuple[SurfaceCertificate, ...]
+    certificate: SurfaceCertificate | None
     known_at: datetime
     content_hash: str
     moneyness: str = MONEYNESS
@@ -234,9 +232,3 @@ def units_of(answer: type, table: Table) -> dict[str, str]:
 def of_row(answer: type[_Answer], row: Row) -> _Answer:
     """Return the record whose fields are columns of a stored row."""
     return answer(**{f.name: row.get(f.name) for f in fields(answer)})  # type: ignore[arg-type]
-
-
-def certificates_of(rows: Sequence[Row], slices: Iterable[Row]) -> tuple[SurfaceCertificate, ...]:
-    """Return the certificates of the roots of some slices."""
-    roots = {row["root"] for row in slices}
-    return tuple(of_row(SurfaceCertificate, row) for row in rows if row["root"] in roots)

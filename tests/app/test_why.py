@@ -40,6 +40,7 @@ def test_quotes_used_are_those_that_were_fitted(lake, fitted):
     quotes = lake.read("option_quotes", [DAY]).filter(root=fitted["root"])
     chosen = points_to_fit(quotes, Settings()).filter(expiration_date=fitted["expiration_date"])
     assert sorted(used["contract_id"]) == sorted(chosen["contract_id"])
+    assert [side.implied_vol for side in found.greeks] == [found.point.implied_vol] * 2
     assert found.point.content_hash == lake.content_hash("fitted_surfaces", DAY, "SPY")
 
 
@@ -89,8 +90,8 @@ def test_certificate_is_that_of_the_smiles_read(lake, fitted):
     (stored,) = lake.read("surface_certificates", [DAY]).filter(
         model_type="SVI"
     ).rows(named=True)  # fmt: skip
-    assert found.certificates == (stored,)
-    (told,) = found.point.certificates
+    assert found.certificate == stored
+    told = found.point.certificate
     for name in ("is_clean", "min_density_factor", "grid_points", "calendar_scope", "status"):
         assert getattr(told, name) == stored[name]
 

@@ -3,7 +3,7 @@
 Belongs here: arguments and printing. Not here: how a point is answered (`volsurf_app.surface`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -68,7 +68,7 @@ def at(
     from volsurf_app import queries
     from volsurf_app import surface as surfaces
 
-    settings = Settings()
+    settings = settings_of(symbol)
     lake, asked = queries.open_lake(settings), symbol_of(symbol, settings)
     with bad_questions_refused():
         point = surfaces.at(
@@ -101,7 +101,7 @@ def price(
     from volsurf_app import queries
     from volsurf_app.contract_greeks import greeks
 
-    settings = Settings()
+    settings = settings_of(symbol)
     lake, asked = queries.open_lake(settings), symbol_of(symbol, settings)
     with bad_questions_refused():
         call, put = (
@@ -132,7 +132,7 @@ def svi(
     from volsurf_app import queries
     from volsurf_app import surface as surfaces
 
-    settings = Settings()
+    settings = settings_of(symbol)
     lake, asked = queries.open_lake(settings), symbol_of(symbol, settings)
     with bad_questions_refused():
         found = surfaces.svi_params(
@@ -191,15 +191,20 @@ def _show_prices(call: "ContractGreeks", put: "ContractGreeks") -> None:
     when = call.expiration_date or "interpolated in time"
     title = f"{call.symbol} {call.quote_date} {call.snapshot} {call.model}, {when}, {call.strike:g}"
     _show(title, told)
+    show_premiums((call, put))
+    _show_slices(call)
+
+
+def show_premiums(sides: "Sequence[ContractGreeks]") -> None:
+    """Print premium and greeks of calls and puts."""
     table = new_table()
     names = ("price", "delta", "gamma", "theta", "vega", "rho")
     for name in ("", *names):
         table.add_column(name, justify="right" if name else "left")
-    for side in (call, put):
+    for side in sides:
         cells = [_cell(getattr(side, name), "{:.6g}".format) for name in names]
         table.add_row(side.option_type.lower(), *cells)
     show_table("European premium in USD; theta per year, vega and rho per 1.00", table)
-    _show_slices(call)
 
 
 def _told(answer: "SurfacePoint | ContractGreeks") -> list[tuple[str, Text]]:

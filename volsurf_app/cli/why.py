@@ -81,7 +81,7 @@ def why(
     from volsurf_app.queries.why import why as ask_why
     from volsurf_app.questions import when, where
 
-    settings = Settings()
+    settings = settings_of(symbol)
     lake, asked = queries.open_lake(settings), symbol_of(symbol, settings)
     with asking.bad_questions_refused():
         is_point = any(x is not None for x in (strike, delta, log_moneyness))
@@ -101,12 +101,14 @@ def _show(found: "Why") -> None:
 
     if found.point is not None:
         asking.show_point(found.point)
+    if found.greeks:
+        asking.show_premiums(found.greeks)
     for smile in found.smiles:
         _show_smile(smile)
-    for row in found.certificates:
+    if (row := found.certificate) is not None:
         verdict = "free of static arbitrage" if row["is_clean"] else "static arbitrage found"
-        name = f"{row['root']}: {row['status']}, {verdict}, calendar on {row['calendar_scope']}"
-        _show_row(f"certificate of {name}", row)
+        scope = f"calendar on the {row['calendar_scope']}"
+        _show_row(f"certificate of the surface: {row['status']}, {verdict}, {scope}", row)
     rows = [{name: getattr(one, name) for name in _ORIGINS} for one in found.origins]
     show_frame("files", pl.DataFrame(rows, infer_schema_length=None), _ORIGINS)
 

@@ -16,7 +16,8 @@ from volsurf_resources.provenance import Footer
 class Origin:
     """One partition, or a window of them (then only table, span and hash are known).
 
-    `is_unchanged` says whether the lake still holds what was read; None for a window.
+    `is_unchanged` says whether the lake still holds what was read; None for a window. Early files
+    name a partition of one symbol by the hash of that symbol.
     """
 
     table: str
@@ -72,7 +73,7 @@ def _origin(table: str, day: str, content: str, footer: Footer | None) -> Origin
         table=table,
         quote_date=day,
         content_hash=content,
-        is_unchanged=footer.content_hash == content,
+        is_unchanged=content in (footer.content_hash, *footer.parts.values()),
         rows=footer.rows,
         known_at=footer.known_at,
         source=made.source or None,

@@ -11,12 +11,13 @@ from typing import Any
 
 import polars as pl
 
+from volsurf_app.contract_greeks import greeks
 from volsurf_app.queries.origins import Origin, origins
 from volsurf_app.queries.pictures import smile_pictures
 from volsurf_app.questions import Day, When, Where, as_instant, where
 from volsurf_app.stored_surface import TABLE, Row, StoredSurface
 from volsurf_app.surface import open_surface, point_of, refuse_without_svi
-from volsurf_app.surface_answers import SurfacePoint
+from volsurf_app.surface_answers import ContractGreeks, SurfacePoint
 from volsurf_resources.lake import Lake
 from volsurf_tables.surfaces import SMILE_MODELS
 
@@ -59,11 +60,13 @@ class SmileOrigin:
 class Why:
     """The answer asked about (None: a whole smile), the smiles behind it, the files behind them.
 
-    `certificates` are the rows of `surface_certificates` made from those smiles.
+    `greeks` are those of call and put where a strike was asked for, `certificate` is the row of
+    `surface_certificates` made from those smiles, None until they have been tested.
     """
 
     point: SurfacePoint | None
-    certificates: tuple[Row, ...]
+    greeks: tuple[ContractGreeks, ...]
+    certificate: Row | None
     smiles: tuple[SmileOrigin, ...]
     origins: tuple[Origin, ...]
 
@@ -87,9 +90,17 @@ def why(
     stored = open_surface(symbol, on, model, snapshot, known_at, lake)
     used = stored.read(time, place or _AT_THE_MONEY).slices
     at_time = as_instant(known_at)
+    options = {"model": model, "snapshot": snapshot, "known_at": known_at, "lake": lake}
+    terms = {"tte": time.tte, "expiry": time.expiry, "root": time.root, "on": stored.day}
+    strikes = place.values if place is not None and place.axis == "strike" else ()
     return Why(
-        certificates=tuple(stored.certificates),
         point=None if place is None else point_of(stored, time, place),
+        greeks=tuple(
+            greeks(symbol, strike=strike, option_type=side, **terms, **options)  # type: ignore[arg-type]
+            for strike in strikes
+            for side in ("CALL", "PUT")
+        ),
+        certificate=stored.certificate,
         smiles=tuple(_smile(lake, stored, row, at_time) for row in used),
         origins=tuple(origins(lake, TABLE, stored.day, at_time)),
     )
@@ -182,7 +193,8 @@ def as_plain(found: Why) -> dict[str, Any]:
     """Return the whole answer as plain mappings and lists of rows, fit for JSON."""
     return {
         "point": found.point,
-        "certificates": list(found.certificates),
+        "greeks": list(found.greeks),
+        "certificate": found.certificate,
         "smiles": [
             {
                 "fit": smile.fit,
