@@ -231,6 +231,8 @@ def test_premium_shows_what_was_known_and_what_came_of_it_apart(page, lake):
     assert shown["implied − realised"]["y"] == near(rows["vrp_30d"])
     assert traces(page, "ex_ante_distribution")["sessions"]["x"] == near(rows["vrp_30d"])
     page.get_by_role("tab", name=re.compile("Ex post")).click()
+    page.locator(".st-key-picture_ex_post_series .main-svg").first.wait_for(state="attached")
+    page.wait_for_function(DRAWN)
     known = premium_ex_post(lake, "SPY", NEWEST)
     assert known.height > 5
     shown = traces(page, "ex_post_series")

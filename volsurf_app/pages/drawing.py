@@ -22,8 +22,10 @@ _CONFIG = {
 _HTML = '<div class="volsurf-picture" role="img"></div>'
 _CSS = ".volsurf-picture {width: 100%; min-height: 20rem;}"
 # Surfaces need WebGL, which takes seconds where there is no graphics card: they come after all that
-# is flat has been painted, and of a quick run of dates only the last one is drawn.
+# is flat, and wait for the reader to rest as long as they are slow, so that steps stay quick.
 _JS = """
+const QUIET_MS = 250, LONGEST_MS = 2000;
+
 function plotly() {
   window.volsurfPlotly ??= new Promise((done, failed) => {
     const script = document.createElement("script");
@@ -42,12 +44,15 @@ export default function ({ data, parentElement }) {
   place.setAttribute("aria-label", data.alt);
   place.wanted = figure;
   plotly().then((Plotly) => {
-    const draw = () => {
-      if (place.wanted === figure && place.isConnected)
-        Plotly.react(place, figure.data, figure.layout, data.config);
+    const draw = async () => {
+      if (place.wanted !== figure || !place.isConnected) return;
+      const began = performance.now();
+      await Plotly.react(place, figure.data, figure.layout, data.config);
+      for (let n = 0; n < 2; n++) await new Promise(requestAnimationFrame);
+      place.took = performance.now() - began;
     };
     const isSolid = figure.data.some((trace) => trace.type === "surface");
-    if (isSolid) setTimeout(() => requestAnimationFrame(draw), place.data ? 80 : 300);
+    if (isSolid) setTimeout(draw, Math.min(LONGEST_MS, Math.max(QUIET_MS, 3 * place.took || 0)));
     else draw();
   });
   if (!place.watcher) {

@@ -55,22 +55,36 @@ def draw(choice: Choice) -> None:
         return
     if last.height:
         _numbers(last.row(0, named=True))
-    ante, post = st.tabs(["Ex ante: known on the day", "Ex post: known afterwards"])
+    ante, post = st.tabs(
+        ["Ex ante: known on the day", "Ex post: known afterwards"],
+        key="premium_tab", on_change="rerun",
+    )  # fmt: skip
+    if post.open:
+        with post:
+            _afterwards(choice)
+        why_table(choice, "vrp_metrics", "realized_volatility")
+        return
     with ante:
         tenor = st.segmented_control(
             "Tenor", list(_WINDOWS), default=30, key="premium_tenor", required=True,
             format_func=lambda n: f"{n} days", label_visibility="collapsed",
         )  # fmt: skip
         _pictures(choice, rows, _known_then(tenor or 30), "ex_ante")
-    with post:
-        reads = ("vrp_metrics", "realized_volatility")
-        known = ask(choice.lake, premium_ex_post, choice.symbol, choice.day, reads=reads, days=days)
-        st.caption(
-            f"Each session against the 21 that followed; {known.height:,} sessions were known by "
-            f"{choice.day}. Nothing here could be known on the session itself."
-        )
-        _pictures(choice, known, _AFTERWARDS, "ex_post")
     why_table(choice, "vrp_metrics")
+
+
+def _afterwards(choice: Choice) -> None:
+    """Draw the premium as it turned out, as far as the chosen session could know."""
+    reads = ("vrp_metrics", "realized_volatility")
+    last = choice.days[-1]
+    rows = ask(
+        choice.lake, premium_ex_post, choice.symbol, last, reads=reads, days=choice.days
+    ).filter(pl.col("known_on") <= choice.day)
+    st.caption(
+        f"Each session against the 21 that followed; {rows.height:,} sessions were known by "
+        f"{choice.day}. Nothing here could be known on the session itself."
+    )
+    _pictures(choice, rows, _AFTERWARDS, "ex_post")
 
 
 def _numbers(row: dict[str, float | None]) -> None:

@@ -52,10 +52,10 @@ def draw(choice: Choice) -> None:
     with right:
         root, expiry = _expiry(choice, fits)
     left, right = st.columns(2, gap="medium")
+    with right:  # first, because it is drawn much faster
+        _smile(choice, root, expiry)
     with left:
         _sheet(choice, sheet, axis)
-    with right:
-        _smile(choice, root, expiry)
     why_smile(choice, root, expiry)
 
 

@@ -37,7 +37,6 @@ def series_figure(rows: pl.DataFrame, names: Compared, subtitle: str) -> Figure:
         figure.add(trace)
     premium = style.line(
         names.premium_name, days, rows[names.premium].to_list(), style.PREMIUM, ".2%",
-        fill="tozeroy", fillcolor="rgba(122,91,168,0.15)",
     )  # fmt: skip
     figure.add(premium, strip=2)
     figure.axis("y", title="volatility, annual", tickformat=".0%")
@@ -64,7 +63,15 @@ def scatter_figure(rows: pl.DataFrame, names: Compared, subtitle: str) -> Figure
     implied, realised = known[names.implied], known[names.realised]
     ends = [min(implied.min(), realised.min()), max(implied.max(), realised.max())]  # type: ignore[type-var]
     figure.add(
-        style.line("equal", ends, ends, style.EXTRAPOLATED, ".1%", line={"dash": "dot", "width": 1})
+        style.line(
+            "equal",
+            ends,
+            ends,
+            style.EXTRAPOLATED,
+            ".1%",
+            mode="lines",
+            line={"dash": "dot", "width": 1},
+        )
     )
     days = known["quote_date"].to_list()
     for part, name, size, colour in (

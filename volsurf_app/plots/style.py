@@ -24,6 +24,7 @@ DIVERGING = [[0.0, "#2f6db5"], [0.5, "#f7f7f5"], [1.0, "#c8553d"]]  # fell, same
 FONT = '"Source Sans 3", "Source Sans Pro", "Source Sans", "Helvetica Neue", Arial, sans-serif'
 SESSIONS = {"title": "session"}
 _HEIGHT = 380
+_FEW_POINTS = 60
 _GAP = 0.045  # between strips, share of the height
 
 Trace = dict[str, Any]
@@ -124,14 +125,19 @@ def axis_look() -> dict[str, Any]:
 def line(
     name: str, x: Sequence[Any], y: Sequence[Any], colour: str, unit: str, **own: Any
 ) -> Trace:
-    """Return a thin line; a null is a gap. `unit` is how the hover shows values, as `.1%`."""
+    """Return a thin line; a null is a gap. `unit` is how the hover shows values, as `.1%`.
+
+    Few points are marked, so that one between two gaps can be seen.
+    """
     look = {"color": colour, "width": 1.8} | own.pop("line", {})
+    is_short = len(x) <= _FEW_POINTS
     return {
         "type": "scatter",
         "name": name,
         "x": x,
         "y": y,
-        "mode": "lines",
+        "mode": "lines+markers" if is_short else "lines",
+        "marker": {"size": 4, "color": colour},
         "line": look,
         "connectgaps": False,
         "hovertemplate": f"%{{y:{unit}}}",

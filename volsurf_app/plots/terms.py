@@ -60,6 +60,7 @@ def add_power_law(figure: Figure, days: Sequence[float], a: float, b: float) -> 
             [a * (n / 365.0) ** b for n in days],
             style.CALL,
             ".2%",
+            mode="lines",
             line={"dash": "dash", "width": 1.4},
         )
     )
@@ -78,7 +79,7 @@ def forward_vol_figure(forwards: pl.DataFrame, subtitle: str) -> Figure:
     for start, end, vol in forwards.select("start_days", "end_days", "forward_vol").iter_rows():
         x += [start, end]
         y += [vol, vol]
-    figure.add(style.line("between expiries", x, y, style.FIT, ".2%"))
+    figure.add(style.line("between expiries", x, y, style.FIT, ".2%", mode="lines"))
     return figure
 
 
