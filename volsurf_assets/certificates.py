@@ -17,7 +17,7 @@ from volsurf_tables.certificates import SURFACE_CERTIFICATES
 from volsurf_tables.surface_slices import surface_slices
 from volsurf_tables.surfaces import FITTED_SURFACES
 
-SURFACE = ["symbol", "quote_date", "snapshot", "root", "model_type"]
+SURFACE = ["symbol", "quote_date", "snapshot", "model_type"]
 JOINT_MODELS = ("SSVI",)  # fitted across expiries, so that none crosses another anywhere
 COLUMNS = {  # of the certificate, where the table has another name
     "n_slices": "num_slices",
@@ -31,7 +31,7 @@ COLUMNS = {  # of the certificate, where the table has another name
 }
 
 
-@table_asset(SURFACE_CERTIFICATES, reads=[FITTED_SURFACES], code_version="1")
+@table_asset(SURFACE_CERTIFICATES, reads=[FITTED_SURFACES], code_version="2")
 def surface_certificates(session: Session) -> pl.DataFrame:
     """Check every surface as it will be read, carried slices included."""
     smiles = session.read(FITTED_SURFACES)

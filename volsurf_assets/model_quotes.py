@@ -52,7 +52,6 @@ def roots_of(session: Session) -> Iterator[RootQuotes]:
     for rows in quotes.partition_by("symbol", "snapshot", "root", maintain_order=True):
         own = forwards.join(rows.select(ROOT).unique(), on=ROOT).sort("expiration_date")
         expiries = own.select(*ROOT, "expiration_date", "tte_years", "forward")
-        chosen = points_to_fit(rows, settings)
-        points = points_of(chosen, expiries["expiration_date"], settings)
+        points = points_of(points_to_fit(rows, settings), expiries, settings)
         is_thin = np.diff(points.offsets) < settings.min_strikes_per_fit
         yield RootQuotes(expiries, points, every_fifth(points), is_thin)

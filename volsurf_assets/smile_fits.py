@@ -1,4 +1,4 @@
-"""The models of `fitted_surfaces`: each fits all expiries of one root to the same quotes.
+"""The models of `fitted_surfaces`: each fits all expiries of one underlying to the same quotes.
 
 Belongs here: from quotes to raw SVI parameters, one fit per model. Not here: which quotes
 (`smile_points`), or what the parameters say (`smile_quality`). Another model is one function and

@@ -6,6 +6,7 @@ Belongs here: status and reason of a slice, carrying, the at-the-money vol of th
 import polars as pl
 
 from volsurf_assets.quality import chain_rules, vol_rules
+from volsurf_assets.smile_points import SLICE
 from volsurf_assets.static_arbitrage import EXECUTABLE
 from volsurf_resources.settings import Settings
 from volsurf_tables.surfaces import FITTED_SURFACES
@@ -23,9 +24,9 @@ def with_outcome(
     Parameters
     ----------
     described
-        One row per expiry and model of one root, with `fit_status`.
+        One row per expiry and model of one underlying, with `fit_status`.
     rows
-        The quotes of that root, liquid or not.
+        The quotes of that underlying, liquid or not.
     past
         Fitted rows of the sessions before.
     """
@@ -36,9 +37,9 @@ def with_outcome(
         is_unusable=why.str.contains_any(errors).fill_null(False),
         is_doubtful=why.str.contains_any(doubts).fill_null(False),
     )
-    unusable = marked.group_by("expiration_date").agg(unusable=pl.col("is_unusable").mean())
-    outcome = described.join(unusable, on="expiration_date", how="left").join(
-        _atm_of_quotes(marked), on="expiration_date", how="left"
+    unusable = marked.group_by(SLICE).agg(unusable=pl.col("is_unusable").mean())
+    outcome = described.join(unusable, on=SLICE, how="left").join(
+        _atm_of_quotes(marked), on=SLICE, how="left"
     )
     is_fitted = pl.col("fit_status") == "converged"
     too_few = pl.col("fit_status") == "too_few_points"
@@ -74,7 +75,7 @@ def _atm_of_quotes(marked: pl.DataFrame) -> pl.DataFrame:
     k, w = pl.col("log_moneyness"), pl.col("total_variance")
     near = (
         credible.sort("log_moneyness")
-        .group_by("expiration_date")
+        .group_by(SLICE)
         .agg(
             low=k.filter(k <= 0.0).last(),
             w_low=w.filter(k <= 0.0).last(),
@@ -86,15 +87,16 @@ def _atm_of_quotes(marked: pl.DataFrame) -> pl.DataFrame:
     width = pl.col("high") - pl.col("low")
     share = pl.when(width > 0.0).then(-pl.col("low") / width).otherwise(0.0)
     variance = pl.col("w_low") + share * (pl.col("w_high") - pl.col("w_low"))
-    return near.select("expiration_date", atm_of_quotes=(variance / pl.col("tte")).sqrt())
+    return near.select(*SLICE, atm_of_quotes=(variance / pl.col("tte")).sqrt())
 
 
 def _carry(judged: pl.DataFrame, past: pl.DataFrame) -> pl.DataFrame:
     """Replace corrupt and failed slices by the last fit of the same expiry, marked as carried."""
-    last = past.sort("quote_date").unique(IDENTITY, keep="last")
+    same = [name for name in IDENTITY if name != "snapshot"]  # the past is of official snapshots
+    last = past.sort("quote_date").unique(same, keep="last")
     lost = judged.filter(pl.col("status").is_in(["corrupt", "failed"]))
     carried = lost.select(*IDENTITY, "quote_date", "reason").join(
-        last.drop("quote_date", "reason"), on=IDENTITY
+        last.drop("quote_date", "snapshot", "reason"), on=same
     )
     carried = carried.with_columns(status=pl.lit("carried")).select(judged.columns)
     others = judged.join(carried.select(IDENTITY), on=IDENTITY, how="anti")

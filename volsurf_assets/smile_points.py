@@ -13,6 +13,7 @@ import polars as pl
 from volsurf_resources.settings import Settings
 
 MIN_HALF_SPREAD = 2.5e-4  # of vol: closer quotes are not better known than this
+SLICE = ["root", "expiration_date"]
 HOLDOUT = 5  # every fifth strike is left out to judge the fit
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -50,7 +51,7 @@ class Points:
 
 
 def points_to_fit(rows: pl.DataFrame, settings: Settings) -> pl.DataFrame:
-    """Choose the quotes of one root's fits: liquid, on the wanted side, within the cap.
+    """Choose the quotes of one underlying's fits: liquid, on the wanted side, within the cap.
 
     Adds `atm_guess`, the vol of the quotes nearest the forward, which sets the cap's scale.
     """
@@ -61,15 +62,15 @@ def points_to_fit(rows: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     }[settings.fit_side]
     solved = rows.filter("is_liquid", side, pl.col("iv_mid") > 0.0)
     nearest = pl.col("iv_mid").sort_by(pl.col("log_moneyness").abs()).head(4).median()
-    scaled = solved.with_columns(atm_guess=nearest.over("expiration_date"))
+    scaled = solved.with_columns(atm_guess=nearest.over(SLICE))
     reach = settings.fit_cap_std_devs * pl.col("atm_guess") * pl.col("tte_years").sqrt()
-    return scaled.filter(pl.col("log_moneyness").abs() <= reach).sort(
-        "expiration_date", "log_moneyness"
-    )
+    return scaled.filter(pl.col("log_moneyness").abs() <= reach)
 
 
-def points_of(chosen: pl.DataFrame, expiries: pl.Series, settings: Settings) -> Points:
-    """Arrays of the chosen quotes; `expiries` in order, those without quotes as empty slices."""
+def points_of(chosen: pl.DataFrame, expiries: pl.DataFrame, settings: Settings) -> Points:
+    """Arrays of the chosen quotes: a slice per row of `expiries`, empty where it has no quotes."""
+    ordered = expiries.select(SLICE).with_row_index("slice")
+    chosen = chosen.join(ordered, on=SLICE).sort("slice", "log_moneyness", maintain_order=True)
     k, vol, low, high, tte, interest, atm_guess = (
         chosen[name].cast(pl.Float64).to_numpy()
         for name in (
@@ -86,8 +87,7 @@ def points_of(chosen: pl.DataFrame, expiries: pl.Series, settings: Settings) -> 
         "equal": np.full(k.size, 1e6),
         "open_interest": np.nan_to_num(interest, nan=1.0) * 1e3,
     }[settings.fit_weighting]
-    counts = dict(chosen.group_by("expiration_date").len().iter_rows())
-    sizes = [counts.get(expiry, 0) for expiry in expiries]
+    sizes = np.bincount(chosen["slice"].to_numpy(), minlength=expiries.height)
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     return Points(
         k, vol, low, high, tte, in_vol / slope**2, offsets,

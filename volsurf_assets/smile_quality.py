@@ -142,7 +142,8 @@ def calendar(points: Points, parameters: Array, tte: Array) -> pl.DataFrame:
             continue
         k = np.linspace(low, high, CALENDAR_POINTS)
         rise = variance(k, parameters[far]) - variance(k, parameters[near])
-        slope[far] = float(rise.min() / (tte[far] - tte[near]))
+        if tte[far] > tte[near]:  # two roots may settle at one instant
+            slope[far] = float(rise.min() / (tte[far] - tte[near]))
         count[far] = int((rise < -CALENDAR_TOLERANCE).sum())
     return pl.DataFrame(
         {"calendar_arbitrage_violations": count, "min_calendar_slope": slope},

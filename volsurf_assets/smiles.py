@@ -12,7 +12,14 @@ from volsurf_assets.pictures import sparkline
 from volsurf_assets.session import Session
 from volsurf_assets.smile_fits import MODELS, fit_model
 from volsurf_assets.smile_outcomes import CARRY_SESSIONS, with_outcome
-from volsurf_assets.smile_points import HOLDOUT, Points, every_fifth, points_of, points_to_fit
+from volsurf_assets.smile_points import (
+    HOLDOUT,
+    SLICE,
+    Points,
+    every_fifth,
+    points_of,
+    points_to_fit,
+)
 from volsurf_assets.smile_quality import PARAMETERS, calendar, errors, events, shapes, variance
 from volsurf_assets.table_asset import table_asset
 from volsurf_resources.settings import Settings
@@ -23,7 +30,7 @@ from volsurf_tables.surfaces import FITTED_SURFACES, IS_STANDARD
 @table_asset(
     FITTED_SURFACES,
     reads=[OPTION_QUOTES, IMPLIED_FORWARDS],
-    code_version="2",
+    code_version="3",
     picture=lambda rows: sparkline(_smile_near_30_days(rows)),
 )
 def fitted_surfaces(session: Session) -> pl.DataFrame:
@@ -32,8 +39,8 @@ def fitted_surfaces(session: Session) -> pl.DataFrame:
     past = session.before(FITTED_SURFACES, CARRY_SESSIONS).filter(pl.col("status") == "fitted")
     forwards = session.read(IMPLIED_FORWARDS)
     frames = [
-        _fit_root(rows, forwards, past, session.settings)
-        for rows in quotes.partition_by("symbol", "snapshot", "root", maintain_order=True)
+        _fit_underlying(rows, forwards, past, session.settings)
+        for rows in quotes.partition_by("symbol", "snapshot", maintain_order=True)
     ]
     if not frames:
         return FITTED_SURFACES.schema.to_frame()
@@ -52,17 +59,21 @@ def _smile_near_30_days(rows: pl.DataFrame) -> pl.Series:
     return pl.Series(np.sqrt(w / smile["tte_years"]))
 
 
-def _fit_root(
+def _fit_underlying(
     rows: pl.DataFrame, forwards: pl.DataFrame, past: pl.DataFrame, settings: Settings
 ) -> pl.DataFrame:
-    """Fit all expiries of one root by every model, all to the same quotes."""
-    same_root = rows.select("symbol", "quote_date", "snapshot", "root").unique()
-    expiries = forwards.join(same_root, on=same_root.columns).sort("expiration_date")
-    points = points_of(points_to_fit(rows, settings), expiries["expiration_date"], settings)
+    """Fit all expiries of one underlying by every model, all to the same quotes.
+
+    They are one surface: the expiries of several roots stand in order of time, so that a morning
+    and an evening settlement of one date do not cross either.
+    """
+    identity = rows.select("symbol", "quote_date", "snapshot").unique()
+    expiries = forwards.join(identity, on=identity.columns).sort("tte_years", "root")
+    points = points_of(points_to_fit(rows, settings), expiries, settings)
     described = pl.concat(
         [
             expiries.select(
-                *same_root.columns, "expiration_date", "tte_years", "forward",
+                *identity.columns, *SLICE, "tte_years", "forward",
                 forward_error=pl.col("forward_std_error") / pl.col("forward"),
             ),
             events(points),

@@ -3,19 +3,18 @@
 Belongs here: certificates of surfaces. Not here: the surfaces (`surfaces`).
 """
 
-from volsurf_tables.columns import DAY, REASON, ROOT, count, names, number, word, yes_no
+from volsurf_tables.columns import DAY, REASON, count, names, number, word, yes_no
 from volsurf_tables.surfaces import MODEL_TYPE
 from volsurf_tables.table import Table
 
 SURFACE_CERTIFICATES = Table(
     name="surface_certificates",
     group="surfaces",
-    meaning="One certificate per surface of a root: absence of static arbitrage, how finely it was "
+    meaning="One certificate per surface: absence of static arbitrage, how finely it was "
     "checked, and the worst that was found. Read with the surface: fitted and carried slices.",
-    key=names((*DAY, ROOT, MODEL_TYPE)),
+    key=names((*DAY, MODEL_TYPE)),
     columns=(
         *DAY,
-        ROOT,
         MODEL_TYPE,
         yes_no("is_clean", "Nothing was found where the model claims it: see calendar_scope."),
         yes_no("is_clean_everywhere", "Nothing was found on the whole line, calendar included."),

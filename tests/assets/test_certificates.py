@@ -15,7 +15,7 @@ from volsurf_resources.lake import Lake
 from volsurf_tables.surfaces import FITTED_SURFACES
 
 TABLES = ["implied_forwards", "option_quotes", "fitted_surfaces", "surface_certificates"]
-SURFACE = ["symbol", "quote_date", "root", "model_type"]
+SURFACE = ["symbol", "quote_date", "model_type"]
 LINE = np.sinh(np.linspace(-6.0, 6.0, 4001))
 # Gatheral's smile by Vogt, and where it has arbitrage: tests/reference/svi.json
 VOGT = {"svi_a": -0.0410, "svi_b": 0.1331, "svi_rho": 0.3060, "svi_m": 0.3586, "svi_sigma": 0.4153}
