@@ -264,7 +264,7 @@ def test_exports_read_back_as_what_is_shown(lake, tmp_path):
             await pilot.pause()
             expected += 2 * len(app.content.parts)
             for part in app.content.parts:
-                stem = f"SPY_{LAST}_{part.name}"
+                stem = f"SPY_{LAST}_{part.title}".replace(" ", "_")
                 read = pl.read_csv(tmp_path / f"{stem}.csv", infer_schema_length=None)
                 rows = json.loads((tmp_path / f"{stem}.json").read_text())
                 assert read.columns == part.rows.columns == list(rows[0])
@@ -356,6 +356,20 @@ def test_json_holds_the_stored_numbers(volsurf, lake, name):
         for column, dtype in part.rows.schema.items():
             if dtype.is_numeric():
                 assert [row[column] for row in rows] == part.rows[column].to_list()
+
+
+def test_a_store_half_way_through_its_first_run_shows_its_part(volsurf_elsewhere, lake, tmp_path):
+    begun = Lake(tmp_path / "home/lake")
+    for table in ("raw_options_chains", "underlying_prices"):
+        begun.replace(table, LAST, lake.read(table, [LAST], snapshot=None))
+    code, said, _ = volsurf_elsewhere("show", "coverage", "SPY")
+    assert code == 0
+    assert "a chain of every session" in said
+    for words in (("show", "smile"), ("show", "vrp"), ("graphs",), ("dashboard",)):
+        code, said, errors = volsurf_elsewhere(*words)
+        assert code == 1
+        assert "yet; run `volsurf eod" in errors
+        assert "Traceback" not in said + errors
 
 
 def test_a_missed_session_shows_as_a_gap_with_the_command_that_fills_it(own_lake):

@@ -4,6 +4,7 @@ Belongs here: which section of what, and how it is printed. Not here: what is in
 (`volsurf_app.terminal.sections`).
 """
 
+import json
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,13 +12,12 @@ import typer
 from rich.text import Text
 
 from volsurf_app.cli.analytics import stored_symbol
-from volsurf_app.cli.arguments import Symbol
+from volsurf_app.cli.arguments import Symbol, settings_of
 from volsurf_app.cli.console import console, new_table, show_table
 from volsurf_app.cli.stored import Model, ModelOption, StoredDay, day_of, stored_session
-from volsurf_resources.settings import Settings
 
 if TYPE_CHECKING:
-    from volsurf_app.terminal.content import Content, Part
+    from volsurf_app.terminal.content import Content, Part, View
 
 
 class SectionName(StrEnum):
@@ -29,6 +29,9 @@ class SectionName(StrEnum):
     VRP = "vrp"
     HISTORY = "history"
     COVERAGE = "coverage"
+
+
+_NEEDS = {SectionName.VRP: "vrp_metrics", SectionName.COVERAGE: "raw_options_chains"}
 
 
 def show(
@@ -52,10 +55,10 @@ def show(
     from volsurf_app.terminal.content import View
     from volsurf_app.terminal.sections import SECTIONS
 
-    lake, asked = stored_symbol(symbol, Settings())
+    lake, asked = stored_symbol(symbol, settings_of(symbol))
     view = View(
         symbol=asked,
-        day=stored_session(lake, asked, date),
+        day=stored_session(lake, asked, date, _NEEDS.get(section, "fitted_surfaces")),
         root=root,
         expiration=None if expiry is None else day_of(expiry, "--expiry"),
         model=model.stored,
@@ -63,7 +66,7 @@ def show(
     )
     content = SECTIONS[section](lake, view)
     if is_json:
-        typer.echo(_as_json(view.symbol, str(view.day), content))
+        typer.echo(_as_json(view, content))
         return
     console.print(f"[bold]{asked} {view.day}[/bold], {view.model}: {content.headline}")
     if content.draw is not None:
@@ -93,11 +96,14 @@ def _print_part(part: "Part") -> None:
         table.add_column(heading, justify="right" if part.is_number(name) else "left", no_wrap=True)
     for cells in zip(*columns[:fitting], strict=True):
         table.add_row(*map(Text, cells))
-    show_table(part.name.replace("_", " "), table)
+    show_table(part.title.replace("_", " "), table)
     if left_out := headings[fitting:]:
         console.print(f"[bright_black]no room for {', '.join(left_out)}[/bright_black]")
 
 
-def _as_json(symbol: str, day: str, content: "Content") -> str:
-    parts = ", ".join(f'"{part.name}": {part.rows.write_json()}' for part in content.parts)
-    return f'{{"symbol": "{symbol}", "session": "{day}", {parts}}}'
+def _as_json(view: "View", content: "Content") -> str:
+    """Return the section as one JSON object: a list of rows for each table."""
+    said = {"symbol": view.symbol, "session": str(view.day), "model": view.model}
+    said |= {"headline": content.headline}
+    tables = [f'"{part.name}": {part.rows.write_json()}' for part in content.parts]
+    return f"{json.dumps(said)[:-1]}, {', '.join(tables)}}}"

@@ -184,7 +184,7 @@ class Dashboard(App[None]):
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for part in self.content.parts:
-                name = f"{self.view.symbol}_{self.view.day}_{part.name}.{form}"
+                name = f"{self.view.symbol}_{self.view.day}_{part.title.replace(' ', '_')}.{form}"
                 write_frame(part.rows, self.folder / name, form)
         except OSError as error:
             self.notify(f"not written: {error}", severity="error")

@@ -33,13 +33,19 @@ class View:
 class Part:
     """One table of a section: its rows as stored, and how its columns are shown.
 
-    `current` is the row that the view is about.
+    `current` is the row that the view is about, `about` the expiry whose rows these are.
     """
 
     name: str
     rows: pl.DataFrame
     columns: Shown
     current: int = 0
+    about: date | None = None
+
+    @property
+    def title(self) -> str:
+        """The name, with the expiry if it has one."""
+        return self.name if self.about is None else f"{self.name} {self.about}"
 
     def cells(self) -> Sequence[Sequence[str]]:
         """Return the rows as text in the units of the headings; a null is a dash."""

@@ -106,7 +106,7 @@ def surface(lake: Lake, view: View) -> Content:
     place = place_of(rows, view)
     root, expiration, forward = rows.select("root", "expiration_date", "forward").row(place)
     chain = queries.strikes(lake, view.symbol, view.day, root, expiration)
-    strikes = Part(f"strikes_{expiration}", chain, _STRIKES, _nearest(chain, forward))
+    strikes = Part("strikes", chain, _STRIKES, _nearest(chain, forward), expiration)
     return Content(_expiry_line(rows, place), (Part("expiries", rows, _EXPIRIES, place), strikes))
 
 
@@ -115,12 +115,14 @@ def smile(lake: Lake, view: View) -> Content:
     rows = queries.expiries(lake, view.symbol, view.day, model=view.model)
     place = place_of(rows, view)
     root, expiration = rows.select("root", "expiration_date").row(place)
+    line = _expiry_line(rows, place)
     picture = queries.smile_picture(
         lake, view.symbol, view.day, expiration, root=root, model_type=view.model
     )
     used = picture.quotes.filter("is_used")
     quotes = used if used.height else picture.quotes.drop_nulls("iv_mid")
-    part = Part(f"quotes_{expiration}", quotes, _QUOTES, _nearest(quotes, picture.smile["forward"]))
+    place = _nearest(quotes, picture.smile["forward"])
+    part = Part("quotes", quotes, _QUOTES, place, expiration)
     title = f"{view.symbol} {expiration} vol %"
 
     def draw(size: Size, is_coloured: bool) -> str:
@@ -129,7 +131,7 @@ def smile(lake: Lake, view: View) -> Content:
         return chart(title, own, upright=upright, size=size, is_coloured=is_coloured)
 
     has_numbers = quotes.height > 0
-    return Content(_expiry_line(rows, place), (part,), draw if has_numbers else None)
+    return Content(line, (part,), draw if has_numbers else None)
 
 
 def term(lake: Lake, view: View) -> Content:

@@ -58,7 +58,7 @@ class PartTable(DataTable[Text]):
 
     def show(self, part: Part | None) -> None:
         """Take other rows; None hides the widget. The cursor stays where the part is the same."""
-        is_same = part is not None and self.part is not None and self.part.name == part.name
+        is_same = part is not None and self.part is not None and self.part.title == part.title
         row = self.cursor_row if is_same else 0
         self.part, self.display = part, part is not None
         self.clear(columns=True)
