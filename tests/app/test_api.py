@@ -70,7 +70,8 @@ def test_point_is_that_of_python(server, lake):
         ("/v1/SPX/point?tenor=30d", 422),
         ("/v1/SPX/point?tenor=30d&strike=100&delta=0.2", 422),
         ("/v1/SPX/point?tenor=3m&strike=100", 422),
-        ("/v1/SPX/point?tenor=30d&strike=100&model=HESTON", 422),
+        ("/v1/SPX/point?tenor=30d&strike=100&model=BLACK", 422),
+        ("/v1/SPX/point?tenor=30d&strike=100&model=HESTON", 404),
         ("/v1/SPX/point?tenor=30d&strike=100&snapshot=../../etc/passwd", 422),
         ("/v1/SPX/point?tenor=30d&strike=100&known_at=yesterday", 422),
         ("/v1/SPX/point?tenor=30d&strike=100&known_at=2020-01-01T00:00:00Z", 404),
@@ -227,10 +228,11 @@ def test_store_rewritten_meanwhile(tmp_path):
     assert len({content for _, _, content in seen}) > 1
 
 
-def test_many_at_once_are_answered_or_told_to_wait(home):
+@pytest.mark.parametrize("n", [600, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_many_at_once_are_answered_or_told_to_wait(home, n):
     with serving(Settings(volsurf_home=home, serve_max_at_once=8)) as server:
         with ThreadPoolExecutor(64) as crowd:
-            statuses = list(crowd.map(lambda _: server.ask(POINT)[0], range(600)))
+            statuses = list(crowd.map(lambda _: server.ask(POINT)[0], range(n)))
         assert set(statuses) <= {200, 429}
         assert statuses.count(200) > 0
         assert server.ask(POINT)[0] == 200

@@ -146,6 +146,14 @@ def patiently(client, seconds=60.0):
             return client
 
 
+def test_taken_port_is_told(volsurf):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        code, _, _ = volsurf("serve", "--port", taken.getsockname()[1])
+    assert code == 1
+
+
 def test_serving_strangers_needs_a_token(volsurf):
     code, _, errors = volsurf("serve", "--host", "0.0.0.0")
     assert code == 2

@@ -33,4 +33,7 @@ def serve(
     keep_log(settings)
     address = f"http://{listening['host']}:{listening['port']}"
     console.print(f"{address}/docs describes the endpoints; stop with Ctrl-C")
-    application.serve(settings, host, port)
+    try:
+        application.serve(settings, host, port)
+    except SystemExit as end:  # the port is taken: uvicorn has said so, with a code of its own
+        raise typer.Exit(1 if end.code else 0) from None
