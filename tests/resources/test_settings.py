@@ -68,6 +68,9 @@ OTHERS = {
     "smtp_port": ("2525", 2525),
     "smtp_user": ("lake", "lake"),
     "smtp_password": ("another-secret", SecretStr("another-secret")),
+    "sabr_beta": ("1", 1.0),
+    "smile_models": ("polynomial", ("polynomial",)),
+    "streamlit_port": ("8502", 8502),
     "serve_host": ("localhost", "localhost"),
     "serve_port": ("8001", 8001),
     "serve_token": ("one-more-secret", SecretStr("one-more-secret")),
@@ -81,7 +84,7 @@ OTHERS = {
 PLACES = ("volsurf_home", "volsurf_archive", "volsurf_archive_mapping", "duckdb", "log_", "alert")
 ASKED = ("volsurf_symbols", "crypto_symbols", "default_symbol", "ingestion_start_date",
          "max_fit_rmse_vol_points", "max_heston_rmse_vol_points")  # fmt: skip
-REACHED = ("serve_", "smtp_", "theta_", "deribit_", "history_retention")
+REACHED = ("serve_", "streamlit_", "smtp_", "theta_", "deribit_", "history_retention")
 
 
 @pytest.fixture(autouse=True)
