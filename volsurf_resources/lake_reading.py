@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from volsurf_resources.calendars import Calendar
+from volsurf_resources.calendars import END_OF_DAY, Calendar
 from volsurf_resources.conform import modernise
 from volsurf_resources.lake_errors import BadFile, NewerVersion
 from volsurf_resources.provenance import Footer, damaged, read_footer
@@ -131,10 +131,13 @@ def chosen(
     columns: Sequence[str] | None,
     snapshot: str | None,
 ) -> pl.LazyFrame:
-    """Narrow rows to some symbols, columns (None: all) and snapshots (None: all)."""
+    """Narrow rows to some symbols, columns (None: all) and snapshots (None: all).
+
+    The end of the day is asked for by that name on every market: it is the official snapshot.
+    """
     if symbols is not None:
         rows = rows.filter(pl.col(contract.column("symbol").name).is_in(list(symbols)))
-    if snapshot == OFFICIAL and "snapshot" in contract.schema:
+    if snapshot in (OFFICIAL, END_OF_DAY) and "snapshot" in contract.schema:
         per = [name for name in ("symbol", "index", "quote_date") if name in contract.key]
         rows = calendar.official(rows, per)
     elif snapshot is not None and "snapshot" in contract.schema:

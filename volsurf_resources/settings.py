@@ -291,8 +291,11 @@ class Settings(BaseSettings):
         return type(self)(**kept | {"volsurf_market": market})
 
     def market_of(self, symbol: str) -> Market:
-        """Return the market that a symbol trades on."""
-        return "crypto" if symbol in self.crypto_symbols else "us"
+        """Return the market that a symbol trades on; one that nobody named is on this one."""
+        if symbol in self.crypto_symbols:
+            return "crypto"
+        of_new_york = (*self.volsurf_symbols, self.default_symbol)
+        return "us" if symbol in of_new_york else self.volsurf_market
 
     @property
     def calendar(self) -> Calendar:

@@ -18,6 +18,7 @@ from volsurf_app.cli.arguments import (
     model_of,
     range_of,
     session_of,
+    settings_of,
     symbol_of,
 )
 from volsurf_app.cli.console import Shown, console, hundredths, number, percent, points, show_frame
@@ -114,8 +115,8 @@ def surfaces(
     from volsurf_tables.models import table_of
     from volsurf_tables.stochastic_vol import HESTON_SURFACES
 
-    settings = Settings()
-    day = session_of(date)
+    settings = settings_of(symbol)
+    day = session_of(date, calendar=settings.calendar)
     model_type = model_of(model, settings)
     lake, asked = stored_symbol(symbol, settings)
 
@@ -137,8 +138,8 @@ def term_structure(symbol: Symbol = None, date: Day = TODAY, force: Force = Fals
     """Fit the power laws of ATM vol and skew and show a, b and RMSE."""
     from volsurf_app import queries
 
-    settings = Settings()
-    day = session_of(date)
+    settings = settings_of(symbol)
+    day = session_of(date, calendar=settings.calendar)
     lake, asked = stored_symbol(symbol, settings)
     summary = carry_out(
         settings, asked, [day], tables=["term_structure_params"], ingest=False, force=force
@@ -152,7 +153,7 @@ def term_structure(symbol: Symbol = None, date: Day = TODAY, force: Force = Fals
 @fit.command()
 def batch(start: Start, symbol: Symbol = None, end: End = TODAY, force: Force = False) -> None:
     """Fit every stored session of a range; only what is missing is done."""
-    settings = Settings()
+    settings = settings_of(symbol)
     days = range_of(start, end, settings)
     _, asked = stored_symbol(symbol, settings)
     finish(carry_out(settings, asked, days, tables=SURFACES, ingest=False, force=force))
@@ -163,8 +164,8 @@ def vrp(symbol: Symbol = None, date: Day = TODAY, force: Force = False) -> None:
     """Compute the variance risk premium of a session and show it; exit 1 if inputs are missing."""
     from volsurf_app import queries
 
-    settings = Settings()
-    day = session_of(date)
+    settings = settings_of(symbol)
+    day = session_of(date, calendar=settings.calendar)
     lake, asked = stored_symbol(symbol, settings)
     summary = carry_out(settings, asked, [day], tables=["vrp_metrics"], ingest=False, force=force)
     rows = queries.premium(lake, asked, [day])
@@ -182,8 +183,8 @@ def models(symbol: Symbol = None, date: Day = TODAY, force: Force = False) -> No
     """Compare all models of a session: fit, left-out strikes, stability against the one before."""
     from volsurf_app import queries
 
-    settings = Settings()
-    day = session_of(date)
+    settings = settings_of(symbol)
+    day = session_of(date, calendar=settings.calendar)
     lake, asked = stored_symbol(symbol, settings)
     summary = carry_out(settings, asked, [day], tables=["model_scores"], ingest=False, force=force)
     scores = queries.model_scores(lake, asked, day)
@@ -196,8 +197,8 @@ def vendor(symbol: Symbol = None, date: Day = TODAY) -> None:
     """Show how far our vols and deltas are from the vendor's, where the vendor gives them."""
     from volsurf_app import queries
 
-    settings = Settings()
-    day = session_of(date)
+    settings = settings_of(symbol)
+    day = session_of(date, calendar=settings.calendar)
     lake, asked = stored_symbol(symbol, settings)
     found = queries.vendor_differences(lake, asked, day)
     if found.is_empty():

@@ -9,12 +9,7 @@ from typing import Annotated
 
 import typer
 
-from volsurf_resources.exchange_calendar import (
-    is_session,
-    latest_closed_session,
-    previous_session,
-    sessions,
-)
+from volsurf_resources.calendars import NEW_YORK, Calendar
 from volsurf_resources.settings import Settings
 
 Symbol = Annotated[
@@ -46,12 +41,21 @@ Model = Annotated[
 
 TODAY = "today"
 FULL_WINDOWS = 330  # sessions: 252 for the longest window, and room for forecasts from it
-_SYMBOL = re.compile(r"[A-Z][A-Z0-9.]{0,9}")
+_SYMBOL = re.compile(r"[A-Z][A-Z0-9._]{0,14}")
+
+
+def settings_of(symbol: str | None) -> Settings:
+    """Return the settings in force, of the market that a symbol trades on."""
+    settings = Settings()
+    return settings.for_market(settings.market_of(symbol_of(symbol, settings)))
 
 
 def symbol_of(text: str | None, settings: Settings) -> str:
-    """Return the symbol asked for, in capitals; the default one if none was."""
-    symbol = (text or settings.default_symbol).strip().upper()
+    """Return the symbol asked for, in capitals; the default one of the market if none was."""
+    usual = settings.default_symbol
+    if settings.market_of(usual) != settings.volsurf_market:
+        usual = settings.symbols[0]
+    symbol = (text or usual).strip().upper()
     if not _SYMBOL.fullmatch(symbol):
         raise typer.BadParameter(f"{text!r} is no symbol", param_hint="SYMBOL")
     return symbol
@@ -80,16 +84,17 @@ def model_of(text: str, settings: Settings) -> str:
     return model_type_of(name)
 
 
-def session_of(text: str, hint: str = "--date") -> date:
+def session_of(text: str, hint: str = "--date", *, calendar: Calendar = NEW_YORK) -> date:
     """Return the closed session that a date names; `today` is the latest one."""
-    latest = latest_closed_session(datetime.now(UTC))
+    latest = calendar.latest_closed_session(datetime.now(UTC))
     if text.strip().lower() == TODAY:
         return latest
     day = _date(text, hint)
-    if not is_session(day):
+    if not calendar.is_session(day):
         what = f"a {day:%A}" if day.weekday() >= 5 else "an exchange holiday"
         raise typer.BadParameter(
-            f"{day} is {what}; the session before is {previous_session(day)}", param_hint=hint
+            f"{day} is {what}; the session before is {calendar.previous_session(day)}",
+            param_hint=hint,
         )
     _refuse_future(day, latest, hint)
     return day
@@ -97,7 +102,7 @@ def session_of(text: str, hint: str = "--date") -> date:
 
 def range_of(start: str, end: str, settings: Settings) -> list[date]:
     """Return the closed sessions from `start` to `end`, both included."""
-    latest = latest_closed_session(datetime.now(UTC))
+    latest = settings.calendar.latest_closed_session(datetime.now(UTC))
     first = _date(start, "--start")
     last = latest if end.strip().lower() == TODAY else _date(end, "--end")
     if first > last:
@@ -109,7 +114,7 @@ def range_of(start: str, end: str, settings: Settings) -> list[date]:
         )
     if last > latest:
         _refuse_future(last, latest, "--end")
-    days = sessions(first, last)
+    days = settings.calendar.sessions(first, last)
     if not days:
         raise typer.BadParameter(
             f"there is no session from {first} to {last}", param_hint="--start, --end"

@@ -9,10 +9,9 @@ from typing import Annotated
 import typer
 
 from volsurf_app.cli.analytics import stored_symbol
-from volsurf_app.cli.arguments import Symbol
+from volsurf_app.cli.arguments import Symbol, settings_of
 from volsurf_app.cli.console import console
 from volsurf_app.cli.stored import Model, ModelOption, StoredDay, stored_session
-from volsurf_resources.settings import Settings
 
 
 def dashboard(
@@ -27,7 +26,7 @@ def dashboard(
     ] = None,
 ) -> None:
     """Open the surface in this terminal: sections, expiries and sessions by key; ? for help."""
-    settings = Settings()
+    settings = settings_of(symbol)
     lake, asked = stored_symbol(symbol, settings)
     day = stored_session(lake, asked, date)
     if not console.is_terminal:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from volsurf_app.cli.analytics import stored_symbol
+from volsurf_app.cli.arguments import settings_of
 from volsurf_app.cli.console import console
 from volsurf_app.cli.stored import day_of
-from volsurf_resources.settings import Settings
 
 if TYPE_CHECKING:
     import polars as pl
@@ -42,7 +42,7 @@ def export(
     from volsurf_app import queries
     from volsurf_app.exports import as_text, format_of, write_frame
 
-    settings = Settings()
+    settings = settings_of(symbol)
     first, last = (
         None if text is None else day_of(text, hint)
         for text, hint in ((start, "--start"), (end, "--end"))

@@ -10,10 +10,9 @@ from typing import Annotated
 import typer
 
 from volsurf_app.cli.analytics import stored_symbol
-from volsurf_app.cli.arguments import Symbol
+from volsurf_app.cli.arguments import Symbol, settings_of
 from volsurf_app.cli.console import console
 from volsurf_app.cli.stored import Model, ModelOption, StoredDay, stored_session
-from volsurf_resources.settings import Settings
 
 Folder = Annotated[
     Path | None,
@@ -34,7 +33,7 @@ def graphs(
     from volsurf_app.graphs import write_graphs
 
     started = time.perf_counter()
-    settings = Settings()
+    settings = settings_of(symbol)
     lake, asked = stored_symbol(symbol, settings)
     day = stored_session(lake, asked, date)
     pictures = queries.smile_pictures(

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from rich.table import Table
 from rich.text import Text
 
-from volsurf_app.cli.arguments import TODAY, Symbol, range_of, session_of, symbol_of
+from volsurf_app.cli.arguments import TODAY, Symbol, range_of, session_of, settings_of, symbol_of
 from volsurf_app.cli.console import Shown, console, new_table, show_frame, show_table
 from volsurf_resources.settings import Settings
 
@@ -42,7 +42,7 @@ def status(
     """Show what is stored: coverage, gaps, the last run, last writes, calls to the vendor."""
     from volsurf_app import queries
 
-    settings = Settings()
+    settings = settings_of(symbol)
     lake = queries.open_lake(settings)
     asked = symbol_of(symbol, settings)
     known = queries.first_and_last(lake, asked)
@@ -52,7 +52,7 @@ def status(
     else:
         first = start or str(max(known[0], settings.ingestion_start_date))
         _show_coverage(lake, asked, range_of(first, end or str(known[1]), settings))
-        latest = session_of(TODAY)
+        latest = session_of(TODAY, calendar=settings.calendar)
         told = "stored" if known[1] == latest else "not stored"
         console.print(f"\nlatest closed session: {latest}, {told}")
     if (run := queries.last_run(settings.log_path)) is not None:

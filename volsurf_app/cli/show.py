@@ -12,11 +12,9 @@ import typer
 from rich.text import Text
 
 from volsurf_app.cli.analytics import stored_symbol
-from volsurf_app.cli.arguments import Symbol
+from volsurf_app.cli.arguments import Symbol, settings_of
 from volsurf_app.cli.console import console, new_table, show_table
 from volsurf_app.cli.stored import Model, ModelOption, StoredDay, day_of, stored_session
-
-from volsurf_resources.settings import Settings
 
 if TYPE_CHECKING:
     from volsurf_app.terminal.content import Content, Part, View
@@ -57,7 +55,7 @@ def show(
     from volsurf_app.terminal.content import View
     from volsurf_app.terminal.sections import SECTIONS
 
-    lake, asked = stored_symbol(symbol, Settings())
+    lake, asked = stored_symbol(symbol, settings_of(symbol))
     view = View(
         symbol=asked,
         day=stored_session(lake, asked, date, _NEEDS.get(section, "fitted_surfaces")),

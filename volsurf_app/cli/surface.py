@@ -12,10 +12,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from volsurf_app.cli.arguments import Symbol, symbol_of
+from volsurf_app.cli.arguments import Symbol, settings_of, symbol_of
 from volsurf_app.cli.console import console, new_table, number, percent, points, show_table
 from volsurf_app.cli.stored import Model, ModelOption, StoredDay
-from volsurf_resources.settings import Settings
 
 if TYPE_CHECKING:
     from volsurf_app.surface_answers import ContractGreeks, SurfacePoint
