@@ -43,6 +43,11 @@ class StoredHeston(StoredSurface):
 
     law: Row
 
+    @property
+    def absence(self) -> str:
+        """Why there is no law."""
+        return str(self.law["reason"] or self.law["status"])
+
     def surface_of(self, slices: Sequence[Row]) -> Surface:
         """Return the law at the times of some slices."""
         from volsurf_math.surfaces.model_surfaces import HestonSurface

@@ -94,6 +94,11 @@ class StoredSurface:
         return self.footer.parts[self.symbol]
 
     @property
+    def absence(self) -> str:
+        """Why there is no surface, where there is none."""
+        return "no smile was fitted"
+
+    @property
     def title(self) -> str:
         """The surface in words, for messages."""
         return f"the {self.model} surface of {self.symbol} on {self.day}"
@@ -121,7 +126,7 @@ class StoredSurface:
             return _nothing(row["tte_years"], where, "no_smile", why, (row,))
         assert when.tte is not None  # a When has one of the two
         if self.surface is None:
-            return _nothing(when.tte, where, "no_smile", "no smile was fitted", ())
+            return _nothing(when.tte, where, "no_smile", self.absence, ())
         return read(self.surface, self.slices, [when.tte], where)[0]
 
     def read_all(self, times: Sequence[When], where: Where) -> list[Reading]:

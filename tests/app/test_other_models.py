@@ -121,7 +121,7 @@ def test_model_that_was_not_fitted_is_not_there(lake):
     )
     lake.replace("heston_surfaces", DAY, failed)
     point = surface.at("SPX", tenor=30, strike=100.0, model="HESTON", lake=lake)
-    assert (point.implied_vol, point.status) == (None, "no_smile")
+    assert (point.implied_vol, point.status, point.reason) == (None, "no_smile", "no convergence")
     lake.replace("sabr_smiles", DAY, lake.read("sabr_smiles", [DAY]).clear())
     with pytest.raises(NotStored, match="no SABR surface"):
         surface.at("SPX", tenor=30, strike=100.0, model="SABR", lake=lake)

@@ -78,6 +78,7 @@ def routes_of(lake: Lake, settings: Settings, metrics: Metrics) -> APIRouter:
     """Return the endpoints over a lake."""
     router = APIRouter(responses=PROBLEMS)
     _add_points(router, lake, settings)
+    _add_origins(router, lake)
     _add_grids(router, lake, settings)
     _add_histories(router, lake, settings)
     _add_state(router, lake, metrics)
@@ -90,7 +91,6 @@ def _json(adapter: TypeAdapter[Any], answer: Any) -> Response:
 
 def _add_points(router: APIRouter, lake: Lake, settings: Settings) -> None:
     point, points = TypeAdapter(SurfacePoint), TypeAdapter(list[SurfacePoint])
-    params, option, plain = TypeAdapter(SviParams), TypeAdapter(ContractGreeks), TypeAdapter(Any)
 
     @router.get("/v1/{symbol}/implied_vol", response_model=SurfacePoint)
     async def get_implied_vol(
@@ -121,6 +121,10 @@ def _add_points(router: APIRouter, lake: Lake, settings: Settings) -> None:
             for one in asked.points
         ]
         return _json(points, found)
+
+
+def _add_origins(router: APIRouter, lake: Lake) -> None:
+    params, option, plain = TypeAdapter(SviParams), TypeAdapter(ContractGreeks), TypeAdapter(Any)
 
     @router.get("/v1/{symbol}/svi_params", response_model=SviParams)
     async def get_svi_params(symbol: Symbol, chosen: Annotated[Chosen, Query()]) -> Response:
