@@ -80,7 +80,8 @@ def _smile(smile: SmileOrigin) -> None:
         "verdict": ("verdict", None),
         "reject_reason": ("rules broken", None),
     }
-    table(smile.quotes, columns, key="why_quotes")
+    used_first = smile.quotes.sort(pl.col("verdict") != "used", maintain_order=True)
+    table(used_first, columns, key="why_quotes")
     forward = smile.forward
     if forward:
         st.markdown(

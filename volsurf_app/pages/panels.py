@@ -77,7 +77,12 @@ def table(frame: "pl.DataFrame", shown: Mapping[str, tuple[str, str | None]], ke
     """Show columns of a frame under headings that name their units: column -> heading, format."""
     columns = {name: _column(frame, name, *words) for name, words in shown.items()}
     st.dataframe(
-        frame.select(list(shown)), hide_index=True, column_config=columns, key=key, width="stretch"
+        frame.select(list(shown)),
+        hide_index=True,
+        column_config=columns,
+        key=key,
+        width="stretch",
+        placeholder="–",
     )
 
 

@@ -24,6 +24,7 @@ from volsurf_app.pages.panels import (
 )
 from volsurf_app.plots.smile import smile_figure
 from volsurf_app.plots.surface import surface_figure
+from volsurf_app.queries.evolution import constant_maturity
 from volsurf_app.queries.sheets import SurfaceSheet, surface_sheet
 
 READS = ("fitted_surfaces", "option_quotes", "implied_forwards")
@@ -45,7 +46,7 @@ def draw(choice: Choice) -> None:
         return
     fits = _fits(choice)
     heading("Surface", subtitle(choice), _told(fits))
-    _numbers(choice)
+    _numbers(choice, fits)
     left, right = st.columns(2, gap="medium", vertical_alignment="bottom")
     with left:
         axis = _axis()
@@ -70,24 +71,33 @@ def _told(fits: pl.DataFrame) -> str:
     return "smiles: " + counted([(counts.get(word, 0), word) for word in outcomes])
 
 
-def _numbers(choice: Choice) -> None:
-    reads = (*READS[:1], "surface_points", "vrp_metrics", "realized_volatility")
+def _numbers(choice: Choice, fits: pl.DataFrame) -> None:
+    """Show a month's level, skew and premium, and the error of the model that is looked at."""
     days = (choice.day,)
-    (row,) = ask(
-        choice.lake, queries.overview, choice.symbol, days, reads=reads, days=days
-    ).iter_rows(named=True)
+    points = ask(
+        choice.lake, constant_maturity, choice.symbol, days, choice.model,
+        reads=("surface_points",), days=days,
+    ).rows_by_key("tenor_days", named=True, unique=True)  # fmt: skip
+    month = points.get(30, {})
+    premium = choice.lake.read("vrp_metrics", days, symbols=[choice.symbol]).rows(named=True)
+    past = premium[0] if premium else {}
+    error = fits.filter(pl.col("status") == "fitted")["rmse"].median()
     figures_of(
         {
-            "ATM vol, 30 days": (percent(row["atm_vol_30d"]), "At the forward, annual."),
-            "Skew, 30 days": (percent(row["skew_30d"]), "25-delta put minus call vol, SVI."),
-            "Realised, 21 sessions": (percent(row["rv_21d"]), "Close to close, annual."),
-            "Premium, 30 days": (percent(row["vrp_30d"]), "Implied minus realised volatility."),
+            "ATM vol, 30 days": (percent(month.get("atm_vol")), "At the forward, annual."),
+            "Skew, 30 days": (percent(month.get("skew_25delta")), "25-delta put minus call vol."),
+            "Realised, 21 sessions": (
+                percent(past.get("realized_vol_30d")), "Close to close, annual."
+            ),
+            "Premium, 30 days": (
+                percent(past.get("vrp_30d")), "Implied (by SVI) minus realised volatility."
+            ),
             "Median fit error": (
-                number(row["fit_error"], 3, " pts"),
-                "Root mean squared error of the fitted SVI smiles, vol points.",
+                number(error, 3, " pts"),  # type: ignore[arg-type]
+                "Root mean squared error of the fitted smiles, vol points.",
             ),
         }
-    )
+    )  # fmt: skip
 
 
 def _axis() -> str:

@@ -3,6 +3,7 @@
 Belongs here: pictures of coverage. Not here: the commands that fill a gap.
 """
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 import polars as pl
@@ -10,6 +11,7 @@ import polars as pl
 from volsurf_app.plots import style
 from volsurf_app.plots.style import Figure, Trace
 
+_MOST_SEPARATE = 120  # columns wider than the line between them
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri")
 _NEVER, _MISSING, _STORED = 0, 1, 2
 _SHADES = ("#e4e8ed", "#e39a90", "#7fb8a2")
@@ -69,7 +71,7 @@ def _word(is_there: bool | None) -> str:
     return "no session" if is_there is None else "stored" if is_there else "missing"
 
 
-def _cells(x: object, y: list[str], stored: object, told: object) -> Trace:
+def _cells(x: Sequence[object], y: list[str], stored: object, told: object) -> Trace:
     return {
         "type": "heatmap",
         "x": x,
@@ -79,7 +81,7 @@ def _cells(x: object, y: list[str], stored: object, told: object) -> Trace:
         "zmax": 2,
         "colorscale": _COLOURS,
         "showscale": False,
-        "xgap": 1,
+        "xgap": 1 if len(x) <= _MOST_SEPARATE else 0,
         "ygap": 2,
         "customdata": told,
         "hovertemplate": "%{customdata}<extra></extra>",
