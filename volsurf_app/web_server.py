@@ -41,7 +41,9 @@ def _tell(error: Exception) -> bool:
     import streamlit as st
 
     from volsurf_resources.lake_errors import LakeError
+    from volsurf_resources.logbook import keep_log
 
+    keep_log(Settings())
     logging.getLogger("volsurf.app").error("a page failed", exc_info=error)
     known = str(error) if isinstance(error, LakeError) else f"{type(error).__name__}; see the log"
     st.error(f"This could not be shown: {known}")

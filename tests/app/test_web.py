@@ -151,6 +151,18 @@ def test_it_is_healthy_and_listens_on_loopback_only(server):
     assert places == ["0100007F"]
 
 
+def test_a_port_that_is_taken_is_told(server, lake):
+    port = server.rsplit(":", 1)[1]
+    command = [sys.executable, "-m", "volsurf_app", "web", "--port", port]
+    environment = {"VOLSURF_HOME": str(lake.root.parent), "PATH": "/usr/bin:/bin"}
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ended.returncode == 1
+    assert f"Port {port} is not available" in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_surface_and_smile_show_what_is_stored(page, lake):
     visit(page, f"/?date={NEWEST}")
     sheet = sheets.surface_sheet(lake, "SPY", NEWEST, "SVI")
@@ -299,6 +311,13 @@ def test_downloads_hold_what_is_shown(page, lake):
     alone = download(page, "skew_term", "HTML").decode()
     assert "25-delta skew" in alone
     assert "Plotly.newPlot" in alone
+    page.keyboard.press("Escape")
+    place = page.locator(".st-key-picture_atm_term")
+    place.hover()
+    with page.expect_download() as started:
+        place.locator(".modebar-btn[data-title*='Download']").click()
+    assert started.value.suggested_filename == f"SPY_{NEWEST}_atm_term.png"
+    assert Path(started.value.path()).read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.slow
