@@ -44,7 +44,7 @@ def _grid() -> pl.DataFrame:
 @table_asset(
     SURFACE_POINTS,
     reads=list(dict.fromkeys(t for model in SURFACE_MODELS.values() for t in model.reads)),
-    code_version="3",
+    code_version="4",
     picture=lambda rows: sparkline(rows.filter(IS_STANDARD)["implied_vol"]),
 )
 def surface_points(session: Session) -> pl.DataFrame:
