@@ -118,3 +118,10 @@ def test_what_is_not_there_is_said_with_what_is(lake):
     with pytest.raises(queries.NotStored, match="none is stored"):
         queries.smile_picture(lake, "SPY", DAYS[2], known)
     assert queries.smile_picture(lake, "SPY", DAY, known).smile == last.smile
+
+
+def test_every_picture_of_a_session_comes_without_choosing(filled_home):
+    lake = Lake(filled_home / "lake")
+    rows = lake.read("fitted_surfaces", [DAYS[-2]], symbols=["SPY"]).filter(model_type="SVI")
+    with_smile = rows.filter(pl.col("status").is_in(["fitted", "skipped", "failed", "carried"]))
+    assert len(queries.smile_pictures(lake, "SPY", DAYS[-2])) == with_smile.height

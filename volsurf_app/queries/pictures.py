@@ -25,6 +25,8 @@ _QUOTES = (
     *("is_used", "model_vol", "error_vol_points", "reject_reason"),
 )
 
+ANY = pl.lit(True)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmilePicture:
@@ -106,9 +108,9 @@ def smile_pictures(
     smiles = read("fitted_surfaces")
     smiles = smiles.filter(pl.col("model_type") == model_type)
     chosen = smiles.filter(
-        True if expiration is None else pl.col("expiration_date") == expiration,
-        True if root is None else pl.col("root") == root,
-        True if statuses is None else pl.col("status").is_in(statuses),
+        ANY if expiration is None else pl.col("expiration_date") == expiration,
+        ANY if root is None else pl.col("root") == root,
+        ANY if statuses is None else pl.col("status").is_in(statuses),
     )
     if chosen.is_empty():
         raise NotStored(_what_is_there(smiles, symbol, day, model_type, snapshot))
