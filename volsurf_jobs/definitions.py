@@ -45,13 +45,10 @@ def lake_of(settings: Settings) -> Lake:
 def source_of(settings: Settings) -> MarketSource:
     """Return the source that the settings name; coins have one of their own."""
     if settings.volsurf_market == "crypto":
-        from volsurf_resources.deribit import Deribit, RecordedDeribit
+        from volsurf_jobs.collecting import exchange, recorded
 
-        if (path := settings.recordings_path).is_file():
-            return RecordedDeribit(path)
-        return Deribit(
-            url=settings.deribit_url, recordings=path, timeout_s=settings.deribit_timeout_s
-        )
+        is_file = settings.recordings_path.is_file()
+        return recorded(settings) if is_file else exchange(settings)
     if settings.volsurf_source == "theta":
         from volsurf_resources.theta import ThetaData
 

@@ -29,6 +29,7 @@ from volsurf_resources.source import MarketSource
 from volsurf_tables.market import RAW_OPTIONS_CHAINS, UNDERLYING_PRICES
 
 _log = logging.getLogger("volsurf.runs")
+_FETCHED = tuple(table.name for table in MARKET_TABLES)
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -62,6 +63,7 @@ class Runner:
         ingest: bool = True,
         compute: bool = True,
         force: bool = False,
+        refetch_chains: bool = False,
         bars_before: int = 0,
         on_progress: OnProgress | None = None,
     ) -> Summary:
@@ -79,6 +81,8 @@ class Runner:
             Whether to fetch, and whether to compute.
         force
             Fetch and compute again what is there already.
+        refetch_chains
+            Fetch chains that are there again, beside which a new snapshot may stand by now.
         bars_before
             Sessions before the first one whose bars of the underlying are fetched as well.
         on_progress
@@ -105,6 +109,10 @@ class Runner:
                 missing = [d for d in outcomes if force or not self.is_stored(d, wanted)]
                 steps.expect(len(missing) * (len(MARKET_TABLES) + len(recipes) * compute))
                 self._fetch(missing, wanted, outcomes, force=force)
+                if refetch_chains:
+                    again = [day for day in outcomes if day not in missing]
+                    chains = [RAW_OPTIONS_CHAINS.name]
+                    self._fetch(again, wanted, outcomes, force=True, tables=chains)
                 self._fetch_bars(outcomes, bars_before, wanted)
             if compute and recipes:
                 self._compute(outcomes, wanted, recipes, force=force, steps=steps)
@@ -150,12 +158,11 @@ class Runner:
 
     def _fetch(
         self, days: Sequence[date], symbols: Sequence[str], outcomes: dict[date, Outcome],
-        *, force: bool,
+        *, force: bool, tables: Sequence[str] = _FETCHED,
     ) -> None:  # fmt: skip
         days = [day for day in days if self._can_be_partition(day, outcomes)]
         config = {"symbols": list(symbols), "only_missing": not force, "retries": False}
         for chunk in neighbours(days, self.lake.calendar, SESSIONS_PER_RUN):
-            tables = [table.name for table in MARKET_TABLES]
             result = self._run_range("ingest", chunk, tables, config)
             _note_failing(result, chunk, tables, outcomes)
             for day in chunk:

@@ -16,6 +16,8 @@ from rich.markup import escape
 
 from volsurf_app.cli import (
     analytics,
+    collecting,
+    crypto,
     dashboard,
     demo,
     export,
@@ -46,6 +48,8 @@ app.add_typer(analytics.fit, name="fit")
 app.add_typer(analytics.analyze, name="analyze")
 app.command()(market.eod)
 app.command()(market.backfill)
+app.add_typer(crypto.crypto, name="crypto")
+app.command()(collecting.collect)
 app.command()(replay.replay)
 app.command()(looking.status)
 app.command()(graphs.graphs)

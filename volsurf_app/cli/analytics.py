@@ -3,6 +3,7 @@
 Belongs here: which tables a command brings up to date, and what it shows of them.
 """
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 import typer
@@ -111,9 +112,7 @@ def surfaces(
     symbol: Symbol = None, date: Day = TODAY, model: Model = "svi", force: Force = False
 ) -> None:
     """Fit one smile per expiry of a session and show status, errors and violations."""
-    from volsurf_app import queries
     from volsurf_tables.models import table_of
-    from volsurf_tables.stochastic_vol import HESTON_SURFACES
 
     settings = settings_of(symbol)
     day = session_of(date, calendar=settings.calendar)
@@ -122,15 +121,25 @@ def surfaces(
 
     table = table_of(model_type)
     summary = carry_out(settings, asked, [day], tables=[table.name], ingest=False, force=force)
-    title = f"{asked} {day}, {model_type}: vols in %, errors in vol points"
-    if table is HESTON_SURFACES:
-        fits = queries.heston(lake, asked, day)
-    else:
-        fits = queries.smiles(lake, asked, day, model=model_type)
-    if not fits.is_empty():
-        show_frame(title, fits, _HESTON if table is HESTON_SURFACES else _SMILES)
-        console.print(queries.fit_summary(fits))
+    show_smiles(lake, asked, day, model_type)
     finish(summary)
+
+
+def show_smiles(lake: "Lake", symbol: str, day: date, model_type: str) -> None:
+    """Print a session's fits of one model, if there are any."""
+    from volsurf_app import queries
+    from volsurf_tables.models import table_of
+    from volsurf_tables.stochastic_vol import HESTON_SURFACES
+
+    is_heston = table_of(model_type) is HESTON_SURFACES
+    if is_heston:
+        fits = queries.heston(lake, symbol, day)
+    else:
+        fits = queries.smiles(lake, symbol, day, model=model_type)
+    if not fits.is_empty():
+        title = f"{symbol} {day}, {model_type}: vols in %, errors in vol points"
+        show_frame(title, fits, _HESTON if is_heston else _SMILES)
+        console.print(queries.fit_summary(fits))
 
 
 @fit.command("term-structure")

@@ -5,7 +5,7 @@ Belongs here: which smiles, where to. Not here: how they are drawn (`volsurf_app
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from volsurf_app.cli.analytics import stored_symbol
 from volsurf_app.cli.arguments import Symbol, settings_of
 from volsurf_app.cli.console import console
 from volsurf_app.cli.stored import Model, ModelOption, StoredDay, stored_session
+
+if TYPE_CHECKING:
+    from volsurf_resources.settings import Settings
 
 Folder = Annotated[
     Path | None,
@@ -27,13 +30,19 @@ def graphs(
     out: Folder = None,
 ) -> None:
     """Draw one PNG per fitted expiry of a session; graphs of that session are replaced."""
+    draw(settings_of(symbol), symbol, date, model, out)
+
+
+def draw(
+    settings: "Settings", symbol: str | None, date: str | None, model: Model, out: Path | None
+) -> None:
+    """Draw the smiles of a session of the settings' market, and say how many and where."""
     from rich.progress import track
 
     from volsurf_app import queries
     from volsurf_app.graphs import write_graphs
 
     started = time.perf_counter()
-    settings = settings_of(symbol)
     lake, asked = stored_symbol(symbol, settings)
     day = stored_session(lake, asked, date)
     pictures = queries.smile_pictures(

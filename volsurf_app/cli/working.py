@@ -24,6 +24,7 @@ from volsurf_resources.settings import Settings
 if TYPE_CHECKING:
     from volsurf_jobs.outcomes import Outcome, Summary
     from volsurf_jobs.running import Runner
+    from volsurf_resources.source import MarketSource
 
 _REASONS_SHOWN = 20
 
@@ -39,11 +40,11 @@ def quiet_dagster(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def runner_of(settings: Settings) -> Iterator["Runner"]:
-    """Open a runner on the settings' home."""
+def runner_of(settings: Settings, source: "MarketSource | None" = None) -> Iterator["Runner"]:
+    """Open a runner on the settings' home; a source replaces the settings' own."""
     with quiet_dagster(settings):
         from volsurf_jobs.running import open_runner
-    with open_runner(settings) as runner:
+    with open_runner(settings, source=source) as runner:
         yield runner
 
 
@@ -68,14 +69,20 @@ def kernels_compiled_beside() -> Iterator[None]:
 
 
 def carry_out(
-    settings: Settings, symbol: str | None, days: Sequence[date], **options: Any
+    settings: Settings,
+    symbol: str | None,
+    days: Sequence[date],
+    *,
+    source: "MarketSource | None" = None,
+    **options: Any,
 ) -> "Summary":
     """Bring sessions through the tables with a progress bar; print and return what came of it.
 
     `options` are those of `Runner.run_sessions`. Symbols are all configured ones if None.
     """
     symbols = (symbol,) if symbol else settings.symbols
-    with kernels_compiled_beside(), runner_of(settings) as runner, _progress() as progress:
+    running = runner_of(settings, source)
+    with kernels_compiled_beside(), running as runner, _progress() as progress:
         task = progress.add_task("starting", total=None)
 
         def show(step: Any) -> None:
