@@ -207,3 +207,14 @@ def test_a_series_breaks_where_a_session_is_missing():
     days = [date(2026, 1, n) for n in (5, 6, 7)]
     rows = pl.DataFrame({"quote_date": [days[0], days[2]], "x": [1.0, 3.0]})
     assert evolution.with_gaps(rows, days)["x"].to_list() == [1.0, None, 3.0]
+
+
+def test_of_two_roots_on_one_day_one_makes_the_forward_vols(lake):
+    fits = lake.read("fitted_surfaces", [NEWEST]).filter(pl.col("model_type") == "SVI")
+    slices = surface_slices(fits)
+    hours = 6.5 / (365 * 24)
+    other = slices.with_columns(
+        root=pl.lit("SPYW"), tte_years=pl.col("tte_years") + hours, num_points=pl.lit(5, pl.Int32)
+    )
+    both = pl.concat([slices, other])
+    assert evolution.forward_vols(both).equals(evolution.forward_vols(slices))

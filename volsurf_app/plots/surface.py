@@ -50,7 +50,7 @@ def _scene(sheet: SurfaceSheet, *, is_strike: bool) -> dict[str, Any]:
         },
         "zaxis": _axis("implied vol, annual") | {"tickformat": ".0%"},
         "camera": {
-            "eye": {"x": 1.85, "y": 2.0, "z": 1.0},
+            "eye": {"x": 1.95, "y": 2.1, "z": 1.05},
             "center": {"x": 0.0, "y": 0.0, "z": -0.12},
         },
         "aspectratio": {"x": 1.0, "y": 1.0, "z": 0.7},

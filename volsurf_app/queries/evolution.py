@@ -62,9 +62,11 @@ def power_laws(lake: Lake, symbol: str, days: Sequence[date]) -> pl.DataFrame:
 def forward_vols(fits: pl.DataFrame) -> pl.DataFrame:
     """Return start_days, end_days, forward_vol between neighbouring expiries of one session.
 
-    `fits` are the slices of one surface in order of time. Null where total variance at the
+    `fits` are the slices of one surface; of two roots with one expiry date the one with more quotes
+    stands, because hours between them would tell of noise. Null where total variance at the
     forward falls: there is calendar arbitrage.
     """
+    fits = best_first(fits).unique("expiration_date", keep="first").sort("tte_years")
     ahead = (pl.col("expiration_date") - pl.col("quote_date")).dt.total_days()
     rows = fits.with_columns(days=ahead, variance=pl.col("atm_vol") ** 2 * pl.col("tte_years"))
     gained = pl.col("variance") - pl.col("variance").shift(1)
