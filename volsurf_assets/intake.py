@@ -16,7 +16,13 @@ from volsurf_resources.lake import Lake, Written
 from volsurf_resources.lake_errors import BadFile
 from volsurf_resources.provenance import Footer, Provenance
 from volsurf_resources.settings import Settings
-from volsurf_resources.source import MarketSource, NoData, SourceError, TryLater
+from volsurf_resources.source import (
+    MarketSource,
+    NoData,
+    SourceError,
+    TellsFindings,
+    TryLater,
+)
 from volsurf_tables.market import (
     INDEX_LEVELS,
     MARKET_RATES,
@@ -37,6 +43,8 @@ class Stored:
     written: Written | None
     fetched: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()  # symbols that the source has nothing for
+    partial: tuple[str, ...] = ()  # what snapshots lack, by the source
+    odd: tuple[str, ...] = ()  # what else the source finds odd, counted
 
 
 @dataclass(slots=True)
@@ -66,7 +74,8 @@ class Intake:
                 bad[symbol] = error
         written = self._store(RAW_OPTIONS_CHAINS, day, list(good.values()), list(good))
         _report(bad)
-        return Stored(written, tuple(good))
+        partial, odd = self._findings(list(good), day)
+        return Stored(written, tuple(good), partial=partial, odd=odd)
 
     def underlying(self, day: date, days: Sequence[date]) -> Stored:
         """Store the bars of a session, fetched once for all `days` of the run."""
@@ -146,6 +155,21 @@ class Intake:
         if chain.is_empty():
             raise NoData(f"{self.source.name} gave an empty chain of {symbol} on {day}")
         return numbered_duplicates(chain)
+
+    def _findings(
+        self, symbols: Sequence[str], day: date
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Say what makes snapshots partial, and count what else is odd, if the source tells."""
+        if not symbols or not isinstance(self.source, TellsFindings):
+            return (), ()
+        found = pl.concat(self.source.findings(symbol, day) for symbol in symbols)
+        is_partial = pl.col("finding") == "partial"
+        lacking = found.filter(is_partial).select("symbol", "snapshot", "explanation")
+        counted = found.filter(~is_partial)["finding"].value_counts().sort("finding")
+        return (
+            tuple(f"{symbol} {snapshot}: {why}" for symbol, snapshot, why in lacking.iter_rows()),
+            tuple(f"{n} {finding}" for finding, n in counted.iter_rows()),
+        )
 
     def _last(self, days: Sequence[date]) -> date:
         now = self.clock()

@@ -95,6 +95,10 @@ def _metadata(stored: Stored, uri: str) -> Metadata:
         said["fetched"] = ", ".join(stored.fetched)
     if stored.missing:
         said["missing"] = f"the source has nothing for {', '.join(stored.missing)}"
+    if stored.partial:
+        said["partial"] = "; ".join(stored.partial)
+    if stored.odd:
+        said["odd"] = ", ".join(stored.odd)
     return said
 
 

@@ -12,6 +12,7 @@ import polars as pl
 from volsurf_resources.settings import Settings
 
 bid, ask = (pl.when(pl.col(side).is_finite()).then(pl.col(side)) for side in ("bid", "ask"))
+mark = pl.when(pl.col("mark") > 0.0).then("mark")
 MID = (bid + ask) / 2.0
 HAS_BID, HAS_ASK = bid.fill_null(0.0) > 0.0, ask.fill_null(0.0) > 0.0
 IS_TRADABLE = HAS_BID & HAS_ASK & (bid <= ask)
@@ -70,6 +71,7 @@ def chain_rules(settings: Settings) -> tuple[Rule, ...]:
         Rule("adjusted_contract", "error", pl.col("is_adjusted"), pl.lit(1.0), 0.0),
         Rule("expired", "error", dte < 0, dte, 0.0),
         Rule("stale", "error", late > 0, late, 0.0),
+        Rule("mark_outside_quote", "info", HAS_ASK & ~mark.is_between(bid, ask), mark, 0.0),
         Rule("underlying_positive", "warning", pl.col("underlying_price") <= 0.0,
              pl.col("underlying_price"), 0.0),
     )  # fmt: skip

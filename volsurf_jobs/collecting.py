@@ -1,7 +1,7 @@
 """The exchange of coins for those who ask it without Dagster: live, recorded, collected.
 
-Belongs here: the source of coins made from the settings, the collector, and the job that collects
-by the clock. Not here: which command or schedule asks. Importing this loads no Dagster.
+Belongs here: the source of coins made from the settings, and the collector. Not here: which command
+or schedule asks. Importing this loads no Dagster.
 """
 
 import time

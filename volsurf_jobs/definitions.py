@@ -14,8 +14,8 @@ from volsurf_assets.each_day import Listener
 from volsurf_assets.graph import all_assets, tables
 from volsurf_assets.intake import Clock
 from volsurf_assets.partitions import PLACES
-from volsurf_jobs.jobs import asset_jobs, published_database, settle_job
-from volsurf_jobs.schedules import end_of_day_schedule
+from volsurf_jobs.jobs import asset_jobs, collect_job, published_database, settle_job
+from volsurf_jobs.schedules import schedules_of
 from volsurf_jobs.sensors import SENSORS
 from volsurf_resources.lake import Lake
 from volsurf_resources.logbook import keep_log
@@ -81,12 +81,13 @@ def definitions_for(
 ) -> dg.Definitions:
     """Return all that Dagster should load of a market, on the settings' lake, source and log."""
     keep_log(settings)
-    place = PLACES[settings.volsurf_market]
+    market = settings.volsurf_market
+    place = PLACES[market]
     definitions = dg.Definitions(
         assets=[*all_assets(place), published_database(place)],
         asset_checks=[as_asset_checks(table, place) for table in tables()],
-        jobs=[*asset_jobs(place), settle_job],
-        schedules=[end_of_day_schedule(settings.volsurf_market)],
+        jobs=[*asset_jobs(place), settle_job, *([collect_job] if market == "crypto" else [])],
+        schedules=schedules_of(market),
         sensors=SENSORS,
         executor=dg.in_process_executor,
         resources={

@@ -11,16 +11,17 @@ import dagster as dg
 from volsurf_assets.each_day import Listener, reason
 from volsurf_assets.graph import RECIPES, computed_tables
 from volsurf_assets.intake import Clock
-from volsurf_assets.market import MARKET_TABLES
+from volsurf_assets.market import MARKET_TABLES, POOLS
 from volsurf_assets.metadata import written_metadata
 from volsurf_assets.partitions import PLACES, Place
 from volsurf_assets.settling import settle
 from volsurf_assets.table_asset import OWNERS
+from volsurf_jobs.collecting import collector, exchange
 from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings
 
 INGEST, COMPUTE, END_OF_DAY = "ingest", "compute", "end_of_day"
-PUBLISH, SETTLE = "publish", "settle"
+PUBLISH, SETTLE, COLLECT = "publish", "settle", "collect"
 MAX_RUNTIME = {"dagster/max_runtime": "14400"}
 
 
@@ -121,3 +122,23 @@ def settle_lake(
 def settle_job() -> None:
     """Remake what its inputs have outdated."""
     settle_lake()
+
+
+@dg.op(out=dg.Out(dg.Nothing), pool=POOLS["crypto"])
+def collect_snapshots(context: dg.OpExecutionContext, settings: dg.ResourceParam[Settings]) -> None:
+    """Keep a snapshot of every coin whose quarter of an hour has none yet."""
+    with exchange(settings) as source:
+        taken = collector(source, settings.symbols).step()
+    for one in taken:
+        partial = f", without {'; '.join(one.missing)}" if one.missing else ""
+        context.log.info(
+            f"{one.symbol} {one.slot}: {one.error or one.file or 'was there'}{partial}"
+        )
+    if failed := [f"{one.symbol}: {one.error}" for one in taken if one.error is not None]:
+        raise dg.Failure("; ".join(failed), allow_retries=False)
+
+
+@dg.job(name=COLLECT, description="Keep the coins' snapshots of now as files.", tags=MAX_RUNTIME)
+def collect_job() -> None:
+    """Keep the coins' snapshots of now as files."""
+    collect_snapshots()

@@ -6,7 +6,7 @@ Belongs here: schedules. A schedule ticks every day and asks only on sessions of
 import dagster as dg
 
 from volsurf_assets.partitions import PLACES
-from volsurf_jobs.jobs import END_OF_DAY
+from volsurf_jobs.jobs import COLLECT, END_OF_DAY
 from volsurf_resources.calendars import CALENDARS, Market
 
 _WHEN: dict[Market, tuple[str, str]] = {
@@ -34,3 +34,20 @@ def end_of_day_schedule(market: Market) -> dg.ScheduleDefinition:
         return dg.RunRequest(run_key=str(today), partition_key=str(today))
 
     return ask
+
+
+# Off until switched on: `volsurf collect` may be collecting already, and nobody is asked unasked.
+collecting_schedule = dg.ScheduleDefinition(
+    name="collecting_schedule",
+    job_name=COLLECT,
+    cron_schedule="*/15 * * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="Every quarter of an hour: a snapshot of each coin that has none of it yet.",
+)
+
+
+def schedules_of(market: Market) -> list[dg.ScheduleDefinition]:
+    """Return the schedules of a market."""
+    own = [collecting_schedule] if market == "crypto" else []
+    return [end_of_day_schedule(market), *own]

@@ -11,7 +11,7 @@ Belongs here: the protocol and the errors. Not here: any vendor's words. What a 
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import polars as pl
 
@@ -62,3 +62,11 @@ class MarketSource(Protocol):
 
     def sessions(self, symbol: str, start: date, end: date) -> Sequence[date]:
         """Return the sessions of the range whose chain the source can serve, in order."""
+
+
+@runtime_checkable
+class TellsFindings(Protocol):
+    """A source that says what is odd about what it received, beyond the rows themselves."""
+
+    def findings(self, symbol: str, session: date) -> pl.DataFrame:
+        """Return one row per oddity, with columns snapshot, finding, explanation at least."""

@@ -16,15 +16,17 @@ from volsurf_assets.graph import RECIPES, all_assets, in_order, tables
 from volsurf_assets.market import market_assets
 from volsurf_assets.metadata import table_metadata
 from volsurf_assets.partitions import PLACES, trading_days
+from volsurf_resources.calendars import Market
 from volsurf_resources.exchange_calendar import is_session, sessions
 from volsurf_tables.catalogue import TABLES
 
 SNAPSHOT = Path(__file__).parents[1] / "reference" / "graph.json"
 
 
-def graph() -> dict[str, Any]:
+def graph(market: Market = "us") -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for definition in all_assets(PLACES["us"]):
+    place = PLACES[market]
+    for definition in all_assets(place):
         for spec in definition.specs:
             found[spec.key.to_user_string()] = {
                 "group": spec.group_name,
@@ -33,12 +35,19 @@ def graph() -> dict[str, Any]:
                 "owners": list(spec.owners),
             }
     for table in tables():
-        found[table.name]["checks"] = [check.name for check in checks_of(table)]
+        found[place.key(table.name).to_user_string()]["checks"] = [
+            check.name for check in checks_of(table)
+        ]
     return found
 
 
 def test_the_graph_is_the_one_that_was_reviewed() -> None:
     assert graph() == json.loads(SNAPSHOT.read_text())
+
+
+def test_coins_have_the_same_graph_under_a_prefix_of_their_own() -> None:
+    alike = json.loads(json.dumps(graph("crypto")).replace("crypto/", ""))
+    assert alike == graph()
 
 
 def test_every_table_of_the_catalogue_is_one_asset() -> None:

@@ -45,6 +45,7 @@ CHAIN = {
     "adjusted_contract": ({"is_adjusted": True}, {"is_adjusted": None}),
     "expired": ({"expiration_date": in_days(-1)}, {"expiration_date": DAY}),
     "stale": ({"quote_time": YESTERDAY}, {"quote_time": YESTERDAY + timedelta(hours=10)}),
+    "mark_outside_quote": ({"mark": 10.06}, {"mark": 10.05}),
     "underlying_positive": ({"underlying_price": 0.0}, {"underlying_price": None}),
 }
 

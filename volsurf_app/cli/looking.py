@@ -14,6 +14,7 @@ from rich.text import Text
 
 from volsurf_app.cli.arguments import TODAY, Symbol, range_of, session_of, settings_of, symbol_of
 from volsurf_app.cli.console import Shown, console, new_table, show_frame, show_table
+from volsurf_resources.calendars import CALENDARS
 from volsurf_resources.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,8 +44,31 @@ def status(
     from volsurf_app import queries
 
     settings = settings_of(symbol)
+    markets = [settings]
+    if symbol is None:
+        others = [
+            settings.for_market(other) for other in CALENDARS if other != settings.volsurf_market
+        ]
+        markets += [other for other in others if queries.symbols(queries.open_lake(other))]
+    for n, market in enumerate(markets):
+        _show_market(market, symbol_of(symbol, market), start, end, is_first=n == 0)
+    if (run := queries.last_run(settings.log_path)) is not None:
+        console.print(f"last run: {run[0]} UTC, {run[1]}", markup=False)
+    calls = queries.api_calls(settings.log_path)
+    if not calls.is_empty():
+        shown = {name: (name.replace("_", " "), None) for name in calls.columns}
+        show_frame("calls to the vendor, by the log", calls, shown)
+
+
+def _show_market(
+    settings: Settings, asked: str, start: str | None, end: str | None, *, is_first: bool
+) -> None:
+    """Show what is stored of one market, one symbol of it in detail."""
+    from volsurf_app import queries
+
     lake = queries.open_lake(settings)
-    asked = symbol_of(symbol, settings)
+    if not is_first:
+        console.rule(f"market {settings.volsurf_market}: {', '.join(queries.symbols(lake))}")
     known = queries.first_and_last(lake, asked)
     if known is None:
         there = ", ".join(queries.symbols(lake)) or "nothing yet: try `volsurf demo`"
@@ -55,15 +79,9 @@ def status(
         latest = session_of(TODAY, calendar=settings.calendar)
         told = "stored" if known[1] == latest else "not stored"
         console.print(f"\nlatest closed session: {latest}, {told}")
-    if (run := queries.last_run(settings.log_path)) is not None:
-        console.print(f"last run: {run[0]} UTC, {run[1]}", markup=False)
     writes = queries.last_writes(lake)
     if not writes.is_empty():
         show_frame("newest date of each table", writes, _WRITES)
-    calls = queries.api_calls(settings.log_path)
-    if not calls.is_empty():
-        shown = {name: (name.replace("_", " "), None) for name in calls.columns}
-        show_frame("calls to the vendor, by the log", calls, shown)
 
 
 def _show_coverage(lake: "Lake", symbol: str, days: Sequence[date]) -> None:
