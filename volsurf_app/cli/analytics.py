@@ -103,6 +103,7 @@ _VENDOR: Shown = {
     "vol_difference": ("vol points", points),
     "vol_distance": ("distance", points),
     "delta_distance": ("delta distance", number),
+    "vega_distance": ("vega distance", number),
 }
 SURFACES = ("model_scores", "surface_points", "term_structure_params", "surface_changes")
 
