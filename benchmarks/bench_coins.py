@@ -4,7 +4,6 @@ FILE is a snapshot of either format that `volsurf_resources.deribit.snapshot` re
 are started anew, with imports and all; the steps within are told by themselves, and the fits alone.
 """
 
-import gc
 import json
 import subprocess
 import sys
@@ -46,7 +45,6 @@ def once(file: str, home: str) -> None:
     steps["graphs"] += time.perf_counter()
     steps["svi alone"] = min(_fit(lake, settings, day) for _ in range(5))
     print(json.dumps({"graphs drawn": n, **steps}))
-    gc.freeze()  # as the command line does
 
 
 def _draw(lake: object, symbol: str, day: date, folder: Path) -> int:

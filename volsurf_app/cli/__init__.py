@@ -5,7 +5,6 @@ failed, 2 bad arguments. A command that makes something happen runs a Dagster jo
 all others only read the store. A user never sees a stack trace: it goes to the log.
 """
 
-import gc
 import logging
 import sys
 from collections.abc import Sequence
@@ -104,6 +103,4 @@ def _explain_unexpected(error: Exception, errors: Console) -> None:
 
 def main() -> None:
     """Run the command line of this process."""
-    code = run()
-    gc.freeze()  # the end of a process looks through all modules' objects once more: a second
-    sys.exit(code)
+    sys.exit(run())

@@ -20,6 +20,7 @@ from volsurf_app.cli.arguments import (
     Symbol,
     range_of,
     session_of,
+    settings_of,
     symbol_of,
 )
 from volsurf_app.cli.working import carry_out, finish, quiet_dagster
@@ -31,8 +32,8 @@ ingest = typer.Typer(no_args_is_help=True, help="Fetch what the market said.")
 @ingest.command()
 def daily(symbol: Symbol = None, date: Day = TODAY, force: Force = False) -> None:
     """Fetch one session: the chain, the bar of the underlying, the rates, the indices."""
-    settings = Settings()
-    day = session_of(date)
+    settings = settings_of(symbol)
+    day = session_of(date, calendar=settings.calendar)
     asked = served_symbol(symbol, [day], settings)
     finish(carry_out(settings, asked, [day], compute=False, force=force))
 
@@ -42,7 +43,7 @@ def ingest_backfill(
     start: Start, symbol: Symbol = None, end: End = TODAY, force: Force = False
 ) -> None:
     """Fetch the sessions of a range that are not in the lake yet."""
-    settings = Settings()
+    settings = settings_of(symbol)
     days = range_of(start, end, settings)
     asked = served_symbol(symbol, days, settings)
     finish(carry_out(settings, asked, days, compute=False, force=force))
@@ -55,8 +56,8 @@ def eod(
     force: Force = False,
 ) -> None:
     """Take one session through every table: fetch, fit, compute, publish."""
-    settings = Settings()
-    day = session_of(date)
+    settings = settings_of(symbol)
+    day = session_of(date, calendar=settings.calendar)
     asked = served_symbol(symbol, [day], settings) if symbol else None
     finish(carry_out(settings, asked, [day], bars_before=history, force=force))
 
@@ -69,7 +70,7 @@ def backfill(
     force: Force = False,
 ) -> None:
     """Take every session of a range through every table; only what is missing is done."""
-    settings = Settings()
+    settings = settings_of(symbol)
     days = range_of(start, end, settings)
     asked = served_symbol(symbol, days, settings) if symbol else None
     finish(carry_out(settings, asked, days, bars_before=history, force=force))
@@ -78,7 +79,7 @@ def backfill(
 def served_symbol(text: str | None, days: Sequence[date], settings: Settings) -> str:
     """Return the symbol; one that is neither configured nor served by the source is refused."""
     symbol = symbol_of(text, settings)
-    if symbol in (*settings.volsurf_symbols, settings.default_symbol):
+    if symbol in (*settings.symbols, settings.default_symbol):
         return symbol
     from volsurf_resources.source import NoData
 

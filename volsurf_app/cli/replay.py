@@ -20,9 +20,12 @@ _COLUMNS = ("table", "key", "column", "stored", "recomputed")
 def replay(
     date: Annotated[str, typer.Argument(metavar="DATE", help="Session: YYYY-MM-DD, or today.")],
 ) -> None:
-    """Compute a session again beside the lake and report any difference; exit 1 if there is one."""
+    """Compute a session again beside the lake and report any difference; exit 1 if there is one.
+
+    Of the market that VOLSURF_MARKET names.
+    """
     settings = Settings()
-    day = session_of(date, hint="DATE")
+    day = session_of(date, hint="DATE", calendar=settings.calendar)
     with quiet_dagster(settings):
         from volsurf_jobs.replay import replay as differences_of
     try:
