@@ -101,7 +101,11 @@ def test_what_cannot_be_done_is_explained(volsurf, words, code, told):
 
 def test_collecting_ends_cleanly_and_goes_on_where_it_ended(tmp_path, exchange):
     exchange.fault = lambda call: None
-    own = {"VOLSURF_HOME": str(tmp_path / "home"), "DERIBIT_URL": exchange.url, "COLUMNS": "200"}
+    own = {
+        "VOLSURF_HOME": str(tmp_path / "home"),
+        "DERIBIT_URL": exchange.url,
+        "DERIBIT_RECORDINGS": "",
+    }
 
     def collect(said: str) -> str:
         """Run until `said` stands there, then press Ctrl-C."""
