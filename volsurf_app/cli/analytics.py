@@ -96,6 +96,11 @@ _HISTORY: Shown = {
     "status": ("status", None),
     "reason": ("reason", None),
 }
+_INDEX: Shown = {
+    "index_vol_30d": ("index", percent),
+    "realized_vol_30d": ("realised", percent),
+    "index_premium_30d": ("premium", percent),
+}
 _VENDOR: Shown = {
     "root": ("root", None),
     "expiration_date": ("expiry", None),
@@ -182,6 +187,8 @@ def vrp(symbol: Symbol = None, date: Day = TODAY, force: Force = False) -> None:
     if not rows.is_empty():
         show_frame(f"{asked} {day}: vols in %", queries.premium_by_tenor(rows), _PREMIUM)
         show_frame("30 days against its own past", rows, _HISTORY)
+        if rows["index_vol_30d"][0] is not None:
+            show_frame("its own volatility index, vols in %", rows, _INDEX)
     finish(summary)
     if rows.is_empty() or rows["vrp_30d"][0] is None:
         console.print("the premium of 30 days could not be computed")
