@@ -12,7 +12,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from volsurf_jobs.event_log import held_open
+from volsurf_jobs.event_log import held_open, pooled_instance
 from volsurf_resources.lake_errors import NoHome
 from volsurf_resources.settings import Settings
 
@@ -47,7 +47,7 @@ def environment_of(home: Path) -> dict[str, str]:
 def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """Open the instance that the UI shows, rid of runs whose process has died."""
     home = prepare_home(settings)
-    with held_open(), dg.DagsterInstance.from_config(str(home)) as instance:
+    with held_open(), pooled_instance(home) as instance:
         bury_dead_runs(instance)
         yield instance
 
