@@ -17,7 +17,7 @@ from volsurf_app.questions import BadQuestion, Day, Tenor, as_instant, when, whe
 from volsurf_app.stored_surface import Row
 from volsurf_app.surface import open_surface, point_of
 from volsurf_app.surface_answers import ContractGreeks, SurfacePoint
-from volsurf_tables.surfaces import SMILE_MODELS
+from volsurf_tables.surfaces import SLICE_MODELS
 
 if TYPE_CHECKING:
     from volsurf_resources.lake import Lake
@@ -37,7 +37,7 @@ def greeks(
     expiry: Day | None = None,
     root: str | None = None,
     on: Day | None = None,
-    model: str = SMILE_MODELS[0],
+    model: str = SLICE_MODELS[0],
     snapshot: str = "EOD",
     known_at: datetime | str | None = None,
     lake: "Lake",

@@ -15,9 +15,9 @@ from volsurf_app.questions import NotStored
 from volsurf_app.stored_models import StoredHeston, StoredSabr, heston_rows
 from volsurf_app.stored_surface import TABLE, Row, StoredSurface
 from volsurf_resources.lake import Lake
-from volsurf_tables.surfaces import IS_STANDARD, SMILE_MODELS
+from volsurf_tables.surfaces import IS_STANDARD, SLICE_MODELS
 
-MODELS = (*SMILE_MODELS, "SABR", "HESTON")
+MODELS = (*SLICE_MODELS, "SABR", "HESTON")
 CERTIFICATES = "surface_certificates"
 _TABLES = {"SABR": "sabr_smiles", "HESTON": "heston_surfaces"}
 _BESIDE = {"HESTON": TABLE}  # Heston's law says nothing of forwards and quoted strikes

@@ -44,7 +44,7 @@ from volsurf_app.surface_answers import (
     SviSlice,
     of_row,
 )
-from volsurf_tables.surfaces import SMILE_MODELS
+from volsurf_tables.surfaces import SLICE_MODELS
 
 if TYPE_CHECKING:
     from volsurf_resources.lake import Lake
@@ -271,8 +271,8 @@ def last_session(lake: "Lake", symbol: str) -> date:
 
 def refuse_without_svi(model: str) -> None:
     """Raise BadQuestion for a model whose smiles are not rows of `fitted_surfaces`."""
-    if _model(model) not in SMILE_MODELS:
-        raise BadQuestion(f"this is answered for {' and '.join(SMILE_MODELS)}, not for {model}")
+    if _model(model) not in SLICE_MODELS:
+        raise BadQuestion(f"this is answered for {' and '.join(SLICE_MODELS)}, not for {model}")
 
 
 def _own_lake() -> "Lake":

@@ -15,7 +15,7 @@ from volsurf_assets.law_surfaces import heston_surface
 from volsurf_assets.smile_quality import PARAMETERS
 from volsurf_tables.stochastic_vol import HESTON_SURFACES
 from volsurf_tables.surface_slices import surface_slices
-from volsurf_tables.surfaces import FITTED_SURFACES, IS_STANDARD, SMILE_MODELS
+from volsurf_tables.surfaces import FITTED_SURFACES, IS_STANDARD, SLICE_MODELS
 from volsurf_tables.table import Table
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -71,6 +71,6 @@ def _of_heston(laws: pl.DataFrame, smiles: pl.DataFrame) -> VolSurface | None:
 
 
 SURFACE_MODELS = {
-    **{model: _of_smiles(model) for model in SMILE_MODELS},
+    **{model: _of_smiles(model) for model in SLICE_MODELS},
     "HESTON": SurfaceModel((HESTON_SURFACES, FITTED_SURFACES), _of_heston),
 }

@@ -19,8 +19,8 @@ from volsurf_tables.columns import (
 )
 from volsurf_tables.table import Table
 
-SMILE_MODELS = ("SVI", "SSVI")  # of fitted_surfaces; other tables hold others besides
-IS_STANDARD = pl.col("model_type") == SMILE_MODELS[0]  # what is read unless a model is asked for
+SLICE_MODELS = ("SVI", "SSVI")  # of fitted_surfaces; other tables hold others besides
+IS_STANDARD = pl.col("model_type") == SLICE_MODELS[0]  # what is read unless a model is asked for
 MODEL_TYPE = word("model_type", "Model of the smiles: SVI, SSVI (all expiries jointly) or another.")
 
 FITTED_SURFACES = Table(
@@ -36,7 +36,7 @@ FITTED_SURFACES = Table(
         word(
             "model_type",
             "SVI: each expiry alone. SSVI: extended SSVI, all expiries of the root jointly.",
-            *SMILE_MODELS,
+            *SLICE_MODELS,
         ),
         TTE_YEARS,
         number("forward", "USD", "Forward of the expiry."),

@@ -25,7 +25,7 @@ from volsurf_assets.smiles import fitted_surfaces
 from volsurf_math.smiles.svi import RawSvi
 from volsurf_resources.exchange_calendar import last_sessions, previous_session, sessions
 from volsurf_resources.lake import Lake
-from volsurf_tables.surfaces import IS_STANDARD, SMILE_MODELS
+from volsurf_tables.surfaces import IS_STANDARD, SLICE_MODELS
 
 TABLES = ["implied_forwards", "option_quotes", "fitted_surfaces"]
 PARAMETERS = ["svi_a", "svi_b", "svi_rho", "svi_m", "svi_sigma"]
@@ -248,7 +248,7 @@ def test_every_expiry_has_a_row_with_a_fit_or_a_reason(simulated):
     smiles = simulated.read("fitted_surfaces")
     forwards = simulated.read("implied_forwards")
     key = ["root", "quote_date", "expiration_date"]
-    for model in SMILE_MODELS:
+    for model in SLICE_MODELS:
         found = smiles.filter(pl.col("model_type") == model).select(key)
         assert found.sort(key).equals(forwards.select(key).sort(key))
     assert smiles.filter(pl.col("status") != "fitted")["reason"].is_not_null().all()

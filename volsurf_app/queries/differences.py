@@ -14,7 +14,7 @@ import polars as pl
 
 from volsurf_app.finding_surfaces import stored_surface
 from volsurf_resources.lake import Lake
-from volsurf_tables.surfaces import SMILE_MODELS
+from volsurf_tables.surfaces import SLICE_MODELS
 
 TENORS = (30, 60, 90, 180)  # calendar days
 _CHANGES = {
@@ -62,7 +62,7 @@ def moves(lake: Lake, symbol: str, before: Side, after: Side) -> tuple[pl.DataFr
     Columns: tenor_days, then changes, `grid_rmse` and `move_*` as in `surface_changes`; null where
     one of the two supports no value. NotStored where one of them is not there.
     """
-    if before.model == after.model == SMILE_MODELS[0]:
+    if before.model == after.model == SLICE_MODELS[0]:
         stored = lake.read("surface_changes", [after.day], symbols=[symbol])
         stored = stored.filter(pl.col("previous_date") == before.day)
         if not stored.is_empty():

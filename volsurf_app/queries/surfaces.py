@@ -12,7 +12,7 @@ import polars as pl
 from volsurf_app.queries.variance import premium
 from volsurf_resources.lake import Lake
 from volsurf_tables.models import table_of
-from volsurf_tables.surfaces import IS_STANDARD, SMILE_MODELS
+from volsurf_tables.surfaces import IS_STANDARD, SLICE_MODELS
 
 SMILE_COLUMNS = (
     *("root", "expiration_date", "tte_years", "atm_vol", "skew_25delta", "rmse", "max_error"),
@@ -21,7 +21,7 @@ SMILE_COLUMNS = (
 VIOLATIONS = ("butterfly_arbitrage_violations", "calendar_arbitrage_violations")
 
 
-def smiles(lake: Lake, symbol: str, day: date, *, model: str = SMILE_MODELS[0]) -> pl.DataFrame:
+def smiles(lake: Lake, symbol: str, day: date, *, model: str = SLICE_MODELS[0]) -> pl.DataFrame:
     """Return a session's smiles of one model, a row per root and expiry, with errors and outcome.
 
     `violations` counts butterfly and calendar arbitrage together, as far as they are stored.

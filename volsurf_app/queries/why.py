@@ -19,7 +19,7 @@ from volsurf_app.stored_surface import TABLE, Row, StoredSurface
 from volsurf_app.surface import open_surface, point_of, refuse_without_svi
 from volsurf_app.surface_answers import ContractGreeks, SurfacePoint
 from volsurf_resources.lake import Lake
-from volsurf_tables.surfaces import SMILE_MODELS
+from volsurf_tables.surfaces import SLICE_MODELS
 
 _AT_THE_MONEY = where(log_moneyness=0.0)
 _EXPIRY = ("root", "expiration_date")
@@ -77,7 +77,7 @@ def why(
     place: Where | None = None,
     *,
     on: Day | None = None,
-    model: str = SMILE_MODELS[0],
+    model: str = SLICE_MODELS[0],
     snapshot: str = "EOD",
     known_at: datetime | str | None = None,
     lake: Lake,

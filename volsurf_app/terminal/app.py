@@ -24,7 +24,7 @@ from volsurf_app.terminal.sections import SECTIONS, place_of
 from volsurf_app.terminal.widgets import Chart, Help, PartTable
 from volsurf_resources.lake import Lake
 from volsurf_resources.lake_errors import LakeError
-from volsurf_tables.surfaces import SMILE_MODELS
+from volsurf_tables.surfaces import SLICE_MODELS
 
 WIDE = 140  # columns from which parts stand side by side
 LOOKS_EVERY = 2.0  # seconds
@@ -166,7 +166,7 @@ class Dashboard(App[None]):
 
     def action_next_model(self) -> None:
         """Go to the next model of the smiles."""
-        models: Sequence[str] = SMILE_MODELS
+        models: Sequence[str] = SLICE_MODELS
         after = models[(models.index(self.view.model) + 1) % len(models)]
         self.view = replace(self.view, model=after)
         self.fill()
