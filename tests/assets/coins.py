@@ -28,10 +28,12 @@ SHARES = (
 class FullExchange(Exchange):
     """The loopback exchange with strikes enough for smiles."""
 
+    days_to_expiry = DAYS_TO_EXPIRY
+
     def names(self, symbol: str) -> list[str]:
         today, spot = self.now().date(), SPOT[symbol]
         digits = 4 if spot < 10 else -2 if spot > 10_000 else 0
-        expiries = [date.fromordinal(today.toordinal() + n) for n in DAYS_TO_EXPIRY]
+        expiries = [date.fromordinal(today.toordinal() + n) for n in self.days_to_expiry]
         return [
             f"{symbol}-{day.day}{day:%b}".upper() + f"{day:%y}-{strike}-{side}"
             for day in expiries
@@ -40,11 +42,18 @@ class FullExchange(Exchange):
         ]
 
 
-def record(folder: Path, symbol: str, *moments: datetime, **changes: dict[str, object]) -> None:
+def record(
+    folder: Path,
+    symbol: str,
+    *moments: datetime,
+    days_to_expiry: tuple[int, ...] = DAYS_TO_EXPIRY,
+    **changes: dict[str, object],
+) -> None:
     """Keep a snapshot of each moment; `changes` are fields of single instruments' summaries."""
     for moment in moments:
         clock = Clock(moment)
         with FullExchange(clock.now) as exchange:
+            exchange.days_to_expiry = days_to_expiry
             exchange.changes = {name.replace("_", "-"): row for name, row in changes.items()}
             client = client_of(exchange.url, clock)
             with Deribit(recordings=folder, client=client) as source:

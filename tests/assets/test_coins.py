@@ -149,3 +149,29 @@ def test_options_that_settled_before_the_snapshot_are_kept_and_not_fitted(tmp_pa
     assert forwards["reason"][0] == "expired"
     assert smiles(lake).sort("expiration_date")["status"].to_list() == ["skipped", *["fitted"] * 2]
     assert any("expired" in odd for odd in stored.odd)
+
+
+def test_an_expiry_of_minutes_is_kept_told_and_not_fitted(tmp_path):
+    """The official snapshot of each day has one: it is taken just before 08:00."""
+    settings = coin_settings(tmp_path)
+    at = EARLY.replace(minute=45)
+    record(settings.recordings_path, "BTC", at, days_to_expiry=(0, 1, 8, 36))
+    lake, stored = fill_coins(settings)
+    assert lake.read("option_quotes", [COINS_DAY]).height == 160
+    assert "40 expires_at_once" in stored.odd
+    first, *others = smiles(lake).sort("expiration_date").iter_rows(named=True)
+    assert first["tte_years"] == pytest.approx(895 / (365 * 86_400))
+    assert first["status"] == "skipped"
+    assert first["reason"].endswith("strikes to fit, needs 6")
+    assert {row["status"] for row in others} == {"fitted"}
+
+
+def test_linear_options_are_priced_in_dollars(tmp_path):
+    settings = coin_settings(tmp_path, "XRP_USDC")
+    record(settings.recordings_path, "XRP_USDC", LATE)
+    lake, _ = fill_coins(settings)
+    forwards = lake.read("implied_forwards", [COINS_DAY])
+    made = 0.6 * np.exp(0.03 * forwards["tte_years"].to_numpy())
+    assert np.abs(forwards["forward"].to_numpy() / made - 1.0).max() < 1e-4
+    assert set(lake.read("option_quotes", [COINS_DAY])["unit_value"]) == {1.0}
+    assert "fitted" in set(smiles(lake)["status"])
