@@ -18,12 +18,13 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from volsurf_app.plots import style
 from volsurf_app.queries.pictures import SmilePicture
 
 SIZE, DPI = (11.0, 7.6), 110  # inches: 1210 x 836 pixels
 UPPER, LOWER = (0.075, 0.365, 0.9, 0.5), (0.075, 0.15, 0.9, 0.19)  # of the figure
 CURVE, FORWARD, UNUSED, BAND = "#111827", "#6b7280", "#9ca3af", "#10b981"
-SIDES = {"PUT": ("#2563eb", "v", "put"), "CALL": ("#d9480f", "^", "call")}
+SIDES = {"PUT": (style.PUT, "v", "put"), "CALL": (style.CALL, "^", "call")}
 GRID, OUTSIDE = "#e5e7eb", "#f3f4f6"
 _LINES = ((15, "bold", 0.952), (9.5, "normal", 0.918), (9.5, "normal", 0.887))  # of the caption
 _QUICK = {"compress_level": 1}  # of PNG: larger files in a third of the time
