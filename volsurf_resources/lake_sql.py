@@ -6,7 +6,7 @@ files, because DuckDB opens each of them twice and could meet two versions of on
 
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -34,7 +34,9 @@ def run_query(lake: "Lake", query: str, params: Parameters = None) -> pl.DataFra
         looks = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
         if len(statements) != 1 or statements[0].type not in looks:
             raise ValueError(f"the lake answers one SELECT, was asked {query!r}")
-        connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
+        connection.execute("SET TimeZone = 'UTC'")
+        with suppress(duckdb.InvalidInputException):  # in a notebook it asks for ipywidgets
+            connection.execute("SET enable_progress_bar = false")
         tables = {table: lake.versions(table.name) for table in _mentioned(lake, query)}
         for table, versions in tables.items():
             connection.register(f"files_of_{table.name}", scan(table, versions))
