@@ -60,6 +60,7 @@ def test_sessions_agree_with_each_other(calendar):
 def test_the_official_snapshot_of_coins_is_the_last_before_eight(tmp_path, snapshots, official):
     lake = lake_with(tmp_path, *snapshots)
     assert set(lake.read(CHAINS, [DAY])["snapshot"]) == {official}
+    assert set(lake.read(CHAINS, [DAY], snapshot="EOD")["snapshot"]) == {official}
     assert set(lake.read(CHAINS, [DAY], snapshot=None)["snapshot"]) == set(snapshots)
     assert set(lake.read(CHAINS, [DAY], snapshot=snapshots[0])["snapshot"]) == {snapshots[0]}
 
