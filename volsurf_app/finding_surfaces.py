@@ -74,14 +74,18 @@ def _svi(
         if read in now:  # else they are of an earlier version
             certificate = next(iter(tested.rows.filter(is_model).rows(named=True)), None)
     rows = kept.rows.filter(is_model)
-    return StoredSurface(symbol, day, snapshot, model, rows, kept.footer, certificate)
+    return StoredSurface(
+        symbol, day, _own_name(rows, snapshot), model, rows, kept.footer, certificate
+    )
 
 
 @lru_cache(maxsize=1024)
 def _sabr(
     kept: KeptRows, _: KeptRows | None, symbol: str, day: date, snapshot: str, model: str
 ) -> StoredSurface:
-    return StoredSabr(symbol, day, snapshot, model, kept.rows, kept.footer, None)
+    return StoredSabr(
+        symbol, day, _own_name(kept.rows, snapshot), model, kept.rows, kept.footer, None
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -92,7 +96,14 @@ def _heston(
     frame = kept.rows.clear()
     if law and smiles is not None:
         frame = heston_rows(smiles.rows.filter(IS_STANDARD), law)
-    return StoredHeston(symbol, day, snapshot, model, frame, kept.footer, None, law)
+    return StoredHeston(
+        symbol, day, _own_name(frame, snapshot), model, frame, kept.footer, None, law
+    )
+
+
+def _own_name(rows: pl.DataFrame, asked: str) -> str:
+    """Return what the snapshot of some rows is called, where the official one was asked for."""
+    return asked if rows.is_empty() else str(rows["snapshot"][0])
 
 
 def _missing(

@@ -76,6 +76,7 @@ def test_two_snapshots_of_a_day_have_surfaces_each_and_the_early_one_is_the_days
         for s in ("0730", "1300")
     }
     assert usual.implied_vol == named["0730"].implied_vol != named["1300"].implied_vol
+    assert usual.snapshot == "0730"
 
 
 def test_each_snapshot_is_compared_with_the_official_one_of_the_day_before(lake):

@@ -13,7 +13,6 @@ from pydantic import BaseModel, Field
 
 from volsurf_app.api.limits import App, Message, Receive, Scope, Send
 from volsurf_app.stored_surface import TABLE
-from volsurf_resources.exchange_calendar import latest_closed_session, sessions
 from volsurf_resources.lake import Lake
 
 _LOG = logging.getLogger("volsurf.api")
@@ -40,7 +39,7 @@ class Health(BaseModel):
 
 def health_of(lake: Lake, now: datetime) -> Health:
     """Return the freshness of every symbol's surfaces."""
-    closed = latest_closed_session(now)
+    closed = lake.calendar.latest_closed_session(now)
     symbols: dict[str, Freshness] = {}
     for day in reversed(lake.days(TABLE)[-30:]):
         footer = lake.footer(TABLE, day)
@@ -48,7 +47,7 @@ def health_of(lake: Lake, now: datetime) -> Health:
             if footer is not None and symbol not in symbols:
                 symbols[symbol] = Freshness(
                     last_session=day,
-                    sessions_behind=max(len(sessions(day, closed)) - 1, 0),
+                    sessions_behind=max(len(lake.calendar.sessions(day, closed)) - 1, 0),
                     known_at=footer.known_at,
                 )
     is_fresh = any(one.last_session >= closed for one in symbols.values())

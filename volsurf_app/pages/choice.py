@@ -13,7 +13,6 @@ import streamlit as st
 from volsurf_app import queries
 from volsurf_app.pages.answers import ask
 from volsurf_app.queries.diagnostics import model_types
-from volsurf_resources.exchange_calendar import sessions
 from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings
 
@@ -36,7 +35,10 @@ class Choice:
     def past(self) -> tuple[date, ...]:
         """Sessions up to the chosen one, those that are missing too: gaps are to be seen."""
         first = self.days[0]
-        known = {*sessions(first, self.day), *(day for day in self.days if day <= self.day)}
+        known = {
+            *self.lake.calendar.sessions(first, self.day),
+            *(day for day in self.days if day <= self.day),
+        }
         return tuple(sorted(known))
 
 
