@@ -10,10 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from volsurf_app.cli import surface as asking
-from volsurf_app.cli.arguments import Symbol, symbol_of
+from volsurf_app.cli.arguments import Symbol, settings_of, symbol_of
 from volsurf_app.cli.console import Shown, console, number, percent, points, show_frame, show_table
 from volsurf_app.cli.stored import Model, ModelOption, StoredDay
-from volsurf_resources.settings import Settings
 
 if TYPE_CHECKING:
     from volsurf_app.queries.why import SmileOrigin, Why
