@@ -9,22 +9,24 @@ from volsurf_assets.partitions import PLACES
 from volsurf_jobs.jobs import COLLECT, END_OF_DAY
 from volsurf_resources.calendars import CALENDARS, Market
 
-_WHEN: dict[Market, tuple[str, str]] = {
-    "us": ("30 17 * * *", "17:30 New York on every session; early closes included."),
-    "crypto": ("5 8 * * *", "08:05 UTC on every day."),
+_ON, _OFF = dg.DefaultScheduleStatus.RUNNING, dg.DefaultScheduleStatus.STOPPED
+# Coins are off until switched on: nobody on the net is asked unasked.
+_WHEN: dict[Market, tuple[str, str, dg.DefaultScheduleStatus]] = {
+    "us": ("30 17 * * *", "17:30 New York on every session; early closes included.", _ON),
+    "crypto": ("5 8 * * *", "08:05 UTC on every day.", _OFF),
 }
 
 
 def end_of_day_schedule(market: Market) -> dg.ScheduleDefinition:
     """Return the schedule that asks for a market's session of the day."""
-    calendar, (cron, meaning) = CALENDARS[market], _WHEN[market]
+    calendar, (cron, meaning, status) = CALENDARS[market], _WHEN[market]
 
     @dg.schedule(
         name=f"{PLACES[market].step('end_of_day')}_schedule",
         job_name=END_OF_DAY,
         cron_schedule=cron,
         execution_timezone=str(calendar.timezone),
-        default_status=dg.DefaultScheduleStatus.RUNNING,
+        default_status=status,
         description=meaning,
     )
     def ask(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
@@ -36,13 +38,13 @@ def end_of_day_schedule(market: Market) -> dg.ScheduleDefinition:
     return ask
 
 
-# Off until switched on: `volsurf collect` may be collecting already, and nobody is asked unasked.
+# Off too: `volsurf collect` may be collecting already.
 collecting_schedule = dg.ScheduleDefinition(
     name="collecting_schedule",
     job_name=COLLECT,
     cron_schedule="*/15 * * * *",
     execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.STOPPED,
+    default_status=_OFF,
     description="Every quarter of an hour: a snapshot of each coin that has none of it yet.",
 )
 

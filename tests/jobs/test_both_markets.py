@@ -37,7 +37,7 @@ def test_each_market_has_its_schedules_and_coins_collect_only_when_told(tmp_path
     running, stopped = dg.DefaultScheduleStatus.RUNNING, dg.DefaultScheduleStatus.STOPPED
     assert found == {
         "us": {"end_of_day_schedule": running},
-        "crypto": {"crypto__end_of_day_schedule": running, "collecting_schedule": stopped},
+        "crypto": {"crypto__end_of_day_schedule": stopped, "collecting_schedule": stopped},
     }
 
 
