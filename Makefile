@@ -17,7 +17,7 @@ ui: .venv/installed
 	$(BIN)/volsurf ui
 
 test: .venv/installed-for-tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: .venv/installed-for-bench
 	$(BIN)/python benchmarks

@@ -33,6 +33,8 @@ def test_a_notebook_carries_no_output_and_explains_each_picture(path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(path, filled_home, monkeypatch):
     monkeypatch.setenv("VOLSURF_HOME", str(filled_home))
+    # Streamlit, where a test has loaded it, forbids windows in all processes to come.
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(ROOT)}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
