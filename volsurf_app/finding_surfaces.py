@@ -97,7 +97,7 @@ def _heston(
     if law and smiles is not None:
         frame = heston_rows(smiles.rows.filter(IS_STANDARD), law)
     return StoredHeston(
-        symbol, day, _own_name(frame, snapshot), model, frame, kept.footer, None, law
+        symbol, day, _own_name(kept.rows, snapshot), model, frame, kept.footer, None, law
     )
 
 
