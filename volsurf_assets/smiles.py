@@ -5,6 +5,9 @@ the models (`smile_fits`), how good a fit is (`smile_quality`), or what stands w
 (`smile_outcomes`).
 """
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 import numpy as np
 import polars as pl
 
@@ -26,6 +29,8 @@ from volsurf_resources.settings import Settings
 from volsurf_tables.quotes import IMPLIED_FORWARDS, OPTION_QUOTES
 from volsurf_tables.surfaces import FITTED_SURFACES, IS_STANDARD
 
+THREADS = 4  # over underlyings, and over models: the kernels run without the interpreter lock
+
 
 @table_asset(
     FITTED_SURFACES,
@@ -38,10 +43,10 @@ def fitted_surfaces(session: Session) -> pl.DataFrame:
     quotes = session.read(OPTION_QUOTES)
     past = session.before(FITTED_SURFACES, CARRY_SESSIONS).filter(pl.col("status") == "fitted")
     forwards = session.read(IMPLIED_FORWARDS)
-    frames = [
-        _fit_underlying(rows, forwards, past, session.settings)
-        for rows in quotes.partition_by("symbol", "snapshot", maintain_order=True)
-    ]
+    underlyings = quotes.partition_by("symbol", "snapshot", maintain_order=True)
+    fit = partial(_fit_underlying, forwards=forwards, past=past, settings=session.settings)
+    with ThreadPoolExecutor(THREADS) as threads:
+        frames = list(threads.map(fit, underlyings))
     if not frames:
         return FITTED_SURFACES.schema.to_frame()
     return pl.concat(frames).select(FITTED_SURFACES.schema.names())
@@ -84,14 +89,14 @@ def _fit_underlying(
         side=pl.lit(settings.fit_side),
         weighting=pl.lit(settings.fit_weighting),
     )  # fmt: skip
-    return with_outcome(
-        pl.concat(_described(described, points, name, settings) for name in MODELS),
-        rows, past, settings,
-    )  # fmt: skip
+    describe = partial(_described, described, points, settings=settings)
+    with ThreadPoolExecutor(THREADS) as threads:
+        models = pl.concat(threads.map(describe, MODELS))
+    return with_outcome(models, rows, past, settings)
 
 
 def _described(
-    expiries: pl.DataFrame, points: Points, name: str, settings: Settings
+    expiries: pl.DataFrame, points: Points, name: str, *, settings: Settings
 ) -> pl.DataFrame:
     """Say what one model makes of the quotes, one row per expiry."""
     model, least, is_out = MODELS[name], settings.min_strikes_per_fit, every_fifth(points)

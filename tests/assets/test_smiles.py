@@ -20,6 +20,7 @@ from tests.assets.handmade import (
     years_to,
 )
 from tests.assets.pipeline import make, settings_of, simulated_lake
+from volsurf_assets import smiles
 from volsurf_assets.smile_outcomes import CARRY_SESSIONS
 from volsurf_assets.smiles import fitted_surfaces
 from volsurf_math.smiles.svi import RawSvi
@@ -268,6 +269,14 @@ def test_a_refit_changes_nothing(simulated):
 
 
 NEAR, FAR = in_days(40), in_days(90)
+
+
+def test_one_core_and_many_give_the_same(simulated, monkeypatch):
+    settings = settings_of(simulated.root.parent)
+    session = fitted_surfaces.session(simulated, settings, simulated.days("option_quotes")[-1])
+    together = fitted_surfaces.compute(session)
+    monkeypatch.setattr(smiles, "THREADS", 1)
+    assert fitted_surfaces.compute(session).equals(together)
 
 
 def corrupt(day):
