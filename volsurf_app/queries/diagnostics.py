@@ -56,28 +56,6 @@ def arbitrage(lake: Lake, symbol: str, days: Sequence[date]) -> pl.DataFrame:
     return found.sort("quote_date", "expiration_date", descending=[True, False])
 
 
-def models_compared(lake: Lake, symbol: str, days: Sequence[date]) -> pl.DataFrame:
-    """Return one row per model over some sessions: smiles, errors, share without arbitrage.
-
-    Errors in vol points: median of rmse and of holdout_rmse, 90 % quantile and largest rmse.
-    """
-    fits = lake.read("fitted_surfaces", days, symbols=[symbol])
-    fits = fits.filter(pl.col("status") == "fitted")
-    return (
-        fits.group_by("model_type")
-        .agg(
-            smiles=pl.len(),
-            median_rmse=pl.col("rmse").median(),
-            rmse_90=pl.col("rmse").quantile(0.9),
-            worst_rmse=pl.col("rmse").max(),
-            holdout_rmse=pl.col("holdout_rmse").median(),
-            inside_spread_share=pl.col("inside_spread_share").median(),
-            arbitrage_free_share=pl.col("passes_no_arbitrage").mean(),
-        )
-        .sort("median_rmse")
-    )
-
-
 def _is_violating() -> pl.Expr:
     counts = ("butterfly_arbitrage_violations", "calendar_arbitrage_violations")
     return pl.sum_horizontal(counts) > 0
