@@ -17,7 +17,7 @@ import polars as pl
 from volsurf_assets.dividends import DIVIDEND_HISTORY, Dividends, expected_dividends
 from volsurf_assets.pictures import sparkline
 from volsurf_assets.price_units import COIN, with_underlying
-from volsurf_assets.quality import MID, is_usable
+from volsurf_assets.quality import MID, PRICES, is_usable
 from volsurf_assets.session import Session
 from volsurf_assets.table_asset import table_asset
 from volsurf_resources.exchange_calendar import expiry_time
@@ -69,7 +69,7 @@ def with_expiry(chain: pl.DataFrame) -> pl.DataFrame:
 @table_asset(
     IMPLIED_FORWARDS,
     reads=[RAW_OPTIONS_CHAINS, MARKET_RATES, UNDERLYING_PRICES],
-    code_version="2",
+    code_version="3",
     picture=lambda rows: sparkline(rows["implied_carry"]),
 )
 def implied_forwards(session: Session) -> pl.DataFrame:
@@ -81,16 +81,18 @@ def implied_forwards(session: Session) -> pl.DataFrame:
         dividends = expected_dividends(history, str(symbol), session.day)
         spot = _spot(own, history, session.day)
         estimate = partial(_estimate, spot=spot, curve=curve, dividends=dividends)
-        expiries = _expiries(own, is_usable(session.settings))
+        settings = session.settings
+        expiries = _expiries(own, is_usable(settings), PRICES[settings.price_source])
         with ThreadPoolExecutor(THREADS) as threads:
             estimated = list(threads.map(estimate, expiries))
         rows.extend(_fill_gaps(estimated, spot, curve))
-    return pl.DataFrame(rows, schema=IMPLIED_FORWARDS.schema)
+    source = {"price_source": session.settings.price_source}
+    return pl.DataFrame([row | source for row in rows], schema=IMPLIED_FORWARDS.schema)
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Put-call pairs of one expiry, sorted by strike: mids and half-spreads, in dollars."""
+    """Put-call pairs of one expiry, sorted by strike: prices and half-spreads, in dollars."""
 
     strike: Array
     call: Array
@@ -144,7 +146,7 @@ def _spot(own: pl.DataFrame, history: pl.DataFrame, day: date) -> float | None:
     return None if bar.is_empty() else bar["close"][0]
 
 
-def _expiries(own: pl.DataFrame, usable: pl.Expr) -> Iterator[Expiry]:
+def _expiries(own: pl.DataFrame, usable: pl.Expr, price: pl.Expr = MID) -> Iterator[Expiry]:
     """Every expiry of one chain, with the pairs of quotes that are usable and come once.
 
     A pair quoted while the underlying stood elsewhere has its strike moved along with it.
@@ -154,11 +156,11 @@ def _expiries(own: pl.DataFrame, usable: pl.Expr) -> Iterator[Expiry]:
     good = marked.filter("is_usable").unique([*EXPIRY, "strike", "option_type"], keep="none")
     call, put = (
         good.filter(pl.col("option_type") == side).select(
-            *EXPIRY, "strike", "drift", mid=MID * pl.col("worth"), half=half * pl.col("worth")
+            *EXPIRY, "strike", "drift", price=price * pl.col("worth"), half=half * pl.col("worth")
         )
         for side in ("CALL", "PUT")
     )
-    joined = call.join(put, on=[*EXPIRY, "strike"], suffix="_put").drop_nulls("mid")
+    joined = call.join(put, on=[*EXPIRY, "strike"], suffix="_put").drop_nulls("price")
     at = pl.col("strike") / (0.5 * (pl.col("drift") + pl.col("drift_put")))
     joined = joined.with_columns(strike=at).sort("strike")
     pairs = joined.partition_by(EXPIRY, as_dict=True, include_key=False, maintain_order=True)
@@ -171,7 +173,7 @@ def _expiries(own: pl.DataFrame, usable: pl.Expr) -> Iterator[Expiry]:
     for row in about.iter_rows(named=True):
         key = {name: row[name] for name in EXPIRY}
         columns = pairs.get(tuple(key.values()), none)
-        names = ("strike", "mid", "mid_put", "half", "half_put")
+        names = ("strike", "price", "price_put", "half", "half_put")
         yield Expiry(
             key=key,
             style=row["exercise_style"],

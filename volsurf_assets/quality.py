@@ -12,10 +12,11 @@ import polars as pl
 from volsurf_resources.settings import Settings
 
 bid, ask = (pl.when(pl.col(side).is_finite()).then(pl.col(side)) for side in ("bid", "ask"))
-mark = pl.when(pl.col("mark") > 0.0).then("mark")
+MARK = pl.when(pl.col("mark") > 0.0).then("mark")
 MID = (bid + ask) / 2.0
 HAS_BID, HAS_ASK = bid.fill_null(0.0) > 0.0, ask.fill_null(0.0) > 0.0
 IS_TRADABLE = HAS_BID & HAS_ASK & (bid <= ask)
+PRICES = {"quotes": MID, "marks": MARK}  # by what the settings name as their source
 SPREAD_PCT = pl.when(HAS_BID & HAS_ASK).then(100.0 * (ask - bid) / MID)
 _contract = pl.col("contract_id").str.replace(r"#\d+$", "")  # a further row is numbered
 _times_listed = pl.len().over("symbol", "snapshot", _contract)
@@ -52,7 +53,9 @@ def chain_rules(settings: Settings) -> tuple[Rule, ...]:
     zone = str(settings.calendar.timezone)
     day_of_quote = pl.col("quote_time").dt.convert_time_zone(zone).dt.date()
     late = (pl.col("quote_date") - day_of_quote).dt.total_days()
+    no_mark = Rule("no_mark", "warning", MARK.is_null(), pl.col("mark"), 0.0)
     return (
+        *([no_mark] if settings.price_source == "marks" else []),
         Rule("price_positive", "error", (bid < 0.0) | (ask < 0.0), pl.min_horizontal(bid, ask), 0),
         Rule("bid_not_above_ask", "error", HAS_ASK & (bid > ask), bid - ask, 0.0),
         Rule("no_quote", "warning", ~HAS_BID & ~HAS_ASK, ask.fill_null(0.0), 0.0),
@@ -71,7 +74,7 @@ def chain_rules(settings: Settings) -> tuple[Rule, ...]:
         Rule("adjusted_contract", "error", pl.col("is_adjusted"), pl.lit(1.0), 0.0),
         Rule("expired", "error", dte < 0, dte, 0.0),
         Rule("stale", "error", late > 0, late, 0.0),
-        Rule("mark_outside_quote", "info", HAS_ASK & ~mark.is_between(bid, ask), mark, 0.0),
+        Rule("mark_outside_quote", "info", HAS_ASK & ~MARK.is_between(bid, ask), MARK, 0.0),
         Rule("underlying_positive", "warning", pl.col("underlying_price") <= 0.0,
              pl.col("underlying_price"), 0.0),
     )  # fmt: skip
@@ -97,7 +100,7 @@ def liquidity_rules(settings: Settings) -> tuple[Rule, ...]:
 
 
 def vol_rules(settings: Settings) -> tuple[Rule, ...]:
-    """Rules of a solved quote: needs `iv_mid`, `iv_status` and `is_tradable`."""
+    """Rules of a solved quote: needs `iv_mid`, the `price` it is of, and `is_tradable`."""
     iv = pl.col("iv_mid")
     return (
         Rule("iv_too_low", "warning", iv < settings.min_iv, iv, settings.min_iv),
@@ -106,7 +109,7 @@ def vol_rules(settings: Settings) -> tuple[Rule, ...]:
             "iv_unsolvable",
             "warning",
             pl.col("is_tradable") & pl.col("is_out_of_the_money") & iv.is_null(),
-            MID,
+            pl.col("price"),
             0.0,
         ),
     )
@@ -120,6 +123,7 @@ def broken(rules: Sequence[Rule]) -> pl.Expr:
 
 
 def is_usable(settings: Settings) -> pl.Expr:
-    """Whether a row is quoted on both sides and breaks no rule of severity error."""
+    """Whether a row is quoted on both sides, is priced and breaks no rule of severity error."""
     errors = [r.breaks.fill_null(False) for r in chain_rules(settings) if r.severity == "error"]
-    return IS_TRADABLE.fill_null(False) & ~pl.any_horizontal(errors)
+    is_priced = PRICES[settings.price_source].is_not_null()
+    return IS_TRADABLE.fill_null(False) & is_priced & ~pl.any_horizontal(errors)

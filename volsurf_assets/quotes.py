@@ -17,6 +17,7 @@ from volsurf_assets.price_units import with_underlying, with_unit_value
 from volsurf_assets.quality import (
     IS_TRADABLE,
     MID,
+    PRICES,
     broken,
     chain_rules,
     is_usable,
@@ -38,12 +39,14 @@ FROM_FORWARDS = (
 @table_asset(
     OPTION_QUOTES,
     reads=[RAW_OPTIONS_CHAINS, IMPLIED_FORWARDS, UNDERLYING_PRICES],
-    code_version="2",
+    code_version="3",
     picture=lambda rows: sparkline(rows.filter("is_liquid")["iv_mid"]),
 )
 def option_quotes(session: Session) -> pl.DataFrame:
-    """Solve every two-sided quote for its vol, and mark which quotes are fit for fitting."""
+    """Solve every two-sided quote for its price's vol, and mark which are fit for fitting."""
+    settings = session.settings
     chain = with_forwards(session.read(RAW_OPTIONS_CHAINS), session.read(IMPLIED_FORWARDS))
+    chain = with_price(chain, settings.price_source)
     history = session.window(UNDERLYING_PRICES, DIVIDEND_HISTORY)
     solved = [
         _solve(own, expected_dividends(history, str(symbol), session.day))
@@ -51,7 +54,6 @@ def option_quotes(session: Session) -> pl.DataFrame:
     ]
     if not solved:
         return OPTION_QUOTES.schema.to_frame()
-    settings = session.settings
     quotes = with_executable(pl.concat(solved).with_columns(is_usable=is_usable(settings)))
     quality = [rule for rule in chain_rules(settings) if rule.severity != "info"]
     rules = (*quality, *vol_rules(settings), *liquidity_rules(settings))
@@ -101,6 +103,12 @@ def with_forwards(chain: pl.DataFrame, forwards: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def with_price(quotes: pl.DataFrame, source: str) -> pl.DataFrame:
+    """Add the `price` that a two-sided quote is solved from, and which source it is of."""
+    price = pl.when("is_tradable").then(PRICES[source])
+    return quotes.with_columns(price=price, price_source=pl.lit(source))
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What a formula takes of each quote: its contract, its expiry, the underlying."""
@@ -144,16 +152,16 @@ def _terms(own: pl.DataFrame) -> Terms:
 def _solve(own: pl.DataFrame, dividends: Dividends) -> pl.DataFrame:
     """Add vols and greeks to one underlying's chain."""
     terms = _terms(own)
-    mid, bid, ask = (
+    price, bid, ask = (
         own[name].cast(pl.Float64).to_numpy() * own["unit_value"].to_numpy()
-        for name in ("mid", "bid", "ask")
+        for name in ("price", "bid", "ask")
     )
     premium = np.zeros(own.height)
-    vol, status = terms.vol(mid)
+    vol, status = terms.vol(price)
     is_american = (own["exercise_style"] == "american").to_numpy()
-    is_priced = np.isfinite(mid) & np.isfinite(terms.forward) & (terms.tte > 0.0)
+    is_priced = np.isfinite(price) & np.isfinite(terms.forward) & (terms.tte > 0.0)
     if (rows := np.flatnonzero(is_american & is_priced)).size:
-        found = _without_exercise(rows, mid, terms, dividends)
+        found = _without_exercise(rows, price, terms, dividends)
         premium[rows], vol[rows], status[rows] = found
     # NumPy divides alike whatever else is in the frame; Polars may multiply by a reciprocal.
     moneyness = np.log(np.where(terms.strike > 0.0, terms.strike, np.nan) / terms.forward)
@@ -169,13 +177,14 @@ def _solve(own: pl.DataFrame, dividends: Dividends) -> pl.DataFrame:
     at_or_above = terms.strike >= terms.forward
     below = terms.strike < terms.forward
     is_tradable = own["is_tradable"]
+    why_not = pl.when("is_tradable").then(pl.lit("no_mark")).otherwise(pl.lit("not_two_sided"))
     return own.with_columns(
         *(pl.Series(name, values).fill_nan(None) for name, values in columns.items()),
         is_out_of_the_money=pl.Series(np.where(terms.is_call, at_or_above, below)),
         iv_status=_words(status),
     ).with_columns(
         *(pl.when(is_tradable).then(pl.col(name)) for name in ("iv_bid", "iv_mid", "iv_ask")),
-        iv_status=pl.when(is_tradable).then("iv_status").otherwise(pl.lit("not_two_sided")),
+        iv_status=pl.when(pl.col("price").is_not_null()).then("iv_status").otherwise(why_not),
     )
 
 
@@ -204,14 +213,14 @@ def _words(status: Any) -> pl.Series:
 
 
 def _without_exercise(
-    rows: Any, mid: Array, terms: Terms, dividends: Dividends
+    rows: Any, price: Array, terms: Terms, dividends: Dividends
 ) -> tuple[Array, Array, Any]:
     """Early-exercise premium, vol and status of American quotes; spot is the forward if unknown."""
     from volsurf_math.american import european_equivalent
 
     known_spot = np.where(np.isfinite(terms.spot), terms.spot, terms.forward)
     _, premium, vol, status = european_equivalent(
-        mid[rows], known_spot[rows], terms.strike[rows], terms.tte[rows], terms.rate[rows],
+        price[rows], known_spot[rows], terms.strike[rows], terms.tte[rows], terms.rate[rows],
         terms.forward[rows], terms.is_call[rows], dividends.times, dividends.amounts,
     )  # fmt: skip
     return np.nan_to_num(premium), vol, status

@@ -80,7 +80,7 @@ def points_of(chosen: pl.DataFrame, expiries: pl.DataFrame, settings: Settings) 
     )  # fmt: skip
     slope = 2.0 * vol * tte  # d total variance / d vol
     half = np.maximum(
-        0.5 * (high - np.where(np.isfinite(low), low, 2.0 * vol - high)), MIN_HALF_SPREAD
+        0.5 * np.abs(high - np.where(np.isfinite(low), low, 2.0 * vol - high)), MIN_HALF_SPREAD
     )
     in_vol = {
         "vega": 1.0 / half**2,

@@ -35,7 +35,7 @@ THREADS = 4  # over underlyings, and over models: the kernels run without the in
 @table_asset(
     FITTED_SURFACES,
     reads=[OPTION_QUOTES, IMPLIED_FORWARDS],
-    code_version="3",
+    code_version="4",
     picture=lambda rows: sparkline(_smile_near_30_days(rows)),
 )
 def fitted_surfaces(session: Session) -> pl.DataFrame:
@@ -88,6 +88,7 @@ def _fit_underlying(
         cap_std_devs=pl.lit(settings.fit_cap_std_devs),
         side=pl.lit(settings.fit_side),
         weighting=pl.lit(settings.fit_weighting),
+        price_source=pl.lit(settings.price_source),
     )  # fmt: skip
     describe = partial(_described, described, points, settings=settings)
     with ThreadPoolExecutor(THREADS) as threads:

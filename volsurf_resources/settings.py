@@ -151,6 +151,10 @@ class Settings(BaseSettings):
         0.05, ge=0.0, description="Allowed put-call parity gap beyond the spread, USD."
     )
 
+    price_source: Literal["quotes", "marks"] = Field(
+        "quotes",
+        description="What vols and forwards are of: mids of quotes, or the vendor's marks.",
+    )
     svi_max_iterations: int = Field(1000, ge=1, description="Most solver steps for one smile.")
     svi_tolerance: float = Field(1e-8, gt=0.0, description="Relative decrease that ends a fit.")
     min_strikes_per_fit: int = Field(10, ge=5, description="Fewest strikes for a smile.")

@@ -67,6 +67,13 @@ INGESTION_TIMESTAMP = Column(
     meaning="When the row was loaded.",
     is_provenance=True,
 )
+PRICE_SOURCE = Column(
+    name="price_source",
+    dtype=pl.String(),
+    unit="-",
+    meaning="What option prices were taken from: mids of quotes, or the vendor's marks.",
+    one_of=("quotes", "marks"),
+)
 REASON = Column(
     name="reason",
     dtype=pl.String(),

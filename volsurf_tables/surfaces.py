@@ -8,6 +8,7 @@ import polars as pl
 from volsurf_tables.columns import (
     DAY,
     EXPIRY,
+    PRICE_SOURCE,
     REASON,
     TTE_YEARS,
     count,
@@ -29,7 +30,7 @@ FITTED_SURFACES = Table(
     meaning="One smile per expiry and model: raw SVI parameters, shape, errors, arbitrage tests, "
     "outcome. A carried smile stands as it was fitted, with the time, forward and errors of "
     "parameters_date.",
-    version=2,
+    version=3,
     key=names((*EXPIRY, MODEL_TYPE)),
     columns=(
         *EXPIRY,
@@ -88,6 +89,7 @@ FITTED_SURFACES = Table(
         number("event_bump_half_spread", "vol points", "Mean half-spread of those quotes."),
         word("side", "Which quotes were fitted.", "OTM", "CALLS", "PUTS"),
         word("weighting", "How quotes were weighted.", "vega", "equal", "open_interest"),
+        PRICE_SOURCE,
         word("status", "Outcome.", "fitted", "skipped", "carried", "failed"),
         REASON,
         day("parameters_date", "Session whose quotes gave the parameters; older if carried."),

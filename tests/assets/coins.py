@@ -60,8 +60,9 @@ def record(
                 source.record(symbol)
 
 
-def coin_settings(home: Path, *symbols: str) -> Settings:
-    return settings_of(home, volsurf_market="crypto", crypto_symbols=",".join(symbols or ("BTC",)))
+def coin_settings(home: Path, *symbols: str, **named: object) -> Settings:
+    coins = ",".join(symbols or ("BTC",))
+    return settings_of(home, volsurf_market="crypto", crypto_symbols=coins, **named)
 
 
 def fill_coins(settings: Settings, days: Iterable[date] = (COINS_DAY,)) -> tuple[Lake, Stored]:

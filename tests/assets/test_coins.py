@@ -6,9 +6,19 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.assets.coins import COINS_DAY, EARLY, LATE, coin_settings, fill_coins, record
+from tests.assets.coins import (
+    COINS_DAY,
+    EARLY,
+    LATE,
+    SHARES,
+    coin_settings,
+    fill_coins,
+    record,
+)
 from volsurf_app import surface
-from volsurf_tables.surfaces import IS_STANDARD
+from volsurf_assets.graph import RECIPES
+from volsurf_tables.quotes import IMPLIED_FORWARDS, OPTION_QUOTES
+from volsurf_tables.surfaces import FITTED_SURFACES, IS_STANDARD
 
 NEXT_DAY = COINS_DAY + timedelta(days=1)
 
@@ -131,6 +141,43 @@ def test_a_mark_outside_its_quote_is_an_issue_and_counted_with_the_snapshot(tmp_
     found = issues.filter(pl.col("rule") == "mark_outside_quote")
     assert found["contract_id"].to_list() == ["BTC-28FEB26-67000-C"]
     assert "1 mark_outside_quote" in stored.odd
+
+
+def of_one_expiry(**changed):
+    """Changes to every option that expires on 28 February."""
+    strikes = (f"{round(67_000 * share, -2):g}" for share in SHARES)
+    return {f"BTC_28FEB26_{strike}_{side}": changed for strike in strikes for side in "CP"}
+
+
+def test_marks_can_be_the_prices_and_are_never_mixed_with_quotes(tmp_path):
+    """PRICE_SOURCE: forwards, vols and fits are of marks; its change makes all tables again."""
+    tables = (IMPLIED_FORWARDS, OPTION_QUOTES, FITTED_SURFACES)
+    quotes, marks = (coin_settings(tmp_path, price_source=s) for s in ("quotes", "marks"))
+    bare = {"BTC_21FEB26_67000_C": {"mark_price": 0}} | of_one_expiry(mark_price=None)
+    record(quotes.recordings_path, "BTC", LATE, **bare)
+    lake, _ = fill_coins(quotes)
+    before = {table.name: lake.content_hash(table.name, COINS_DAY) for table in lake.tables}
+    assert all(recipe.stale_symbols(lake, marks, COINS_DAY) is None for recipe in RECIPES)
+    fill_coins(marks)
+    for table in tables:
+        assert set(lake.read(table.name, [COINS_DAY])["price_source"]) == {"marks"}
+    theirs = lake.read("raw_options_chains", [COINS_DAY]).select("contract_id", "mark", "vendor_iv")
+    rows = lake.read("option_quotes", [COINS_DAY]).join(theirs, on="contract_id")
+    liquid = rows.filter("is_liquid")
+    assert (liquid["price"] == liquid["mark"]).all()
+    assert (liquid["price"] != liquid["mid"]).any()
+    assert (liquid["iv_mid"] - liquid["vendor_iv"]).abs().max() < 5e-4
+    unmarked = rows.filter("is_tradable", pl.col("mark").fill_null(0.0) == 0.0)
+    assert unmarked.height > 20
+    assert set(unmarked["iv_status"]) == {"no_mark"}
+    assert unmarked["reject_reason"].str.contains("no_mark").all()
+    issues = lake.read("quote_issues", [COINS_DAY]).filter(pl.col("rule") == "no_mark")
+    assert issues.height >= unmarked.height
+    smile = smiles(lake).sort("expiration_date")
+    assert smile["status"].to_list() == ["fitted", "skipped", "fitted"]
+    assert smile["reason"][1] == "0 strikes to fit, needs 6"
+    fill_coins(quotes)
+    assert {t.name: lake.content_hash(t.name, COINS_DAY) for t in lake.tables} == before
 
 
 def test_options_that_settled_before_the_snapshot_are_kept_and_not_fitted(tmp_path):

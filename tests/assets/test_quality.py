@@ -109,6 +109,7 @@ def test_a_vol_rule_finds_what_breaks_it_and_passes_what_keeps_it(name, settings
     for iv, count in zip(VOL[name], (1, 0), strict=True):
         row = one_row().with_columns(
             iv_mid=pl.lit(iv, pl.Float64),
+            price=pl.lit(10.0),
             is_tradable=pl.lit(True),
             is_out_of_the_money=pl.lit(True),
         )

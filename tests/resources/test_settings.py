@@ -49,6 +49,7 @@ OTHERS = {
     "fit_cap_std_devs": ("4", 4.0),
     "fit_side": ("CALLS", "CALLS"),
     "fit_weighting": ("equal", "equal"),
+    "price_source": ("marks", "marks"),
     "max_fit_rmse_vol_points": ("0.5", 0.5),
     "heston_lower": ("0.2,0.02,0.02,-0.9,0.02", (0.2, 0.02, 0.02, -0.9, 0.02)),
     "heston_upper": ("20,2,4,0.9,2", (20.0, 2.0, 4.0, 0.9, 2.0)),

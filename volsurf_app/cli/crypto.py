@@ -6,6 +6,7 @@ round the clock (`collecting`).
 
 import time
 from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,9 +36,17 @@ Coin = Annotated[
 ]
 
 
-def coin_settings(symbol: str | None) -> tuple[Settings, str]:
+class Prices(StrEnum):
+    """What the price of an option may be taken from."""
+
+    QUOTES = "quotes"
+    MARKS = "marks"
+
+
+def coin_settings(symbol: str | None, prices: Prices | None = None) -> tuple[Settings, str]:
     """Return the settings of the coins' market, and the coin asked for."""
-    settings = Settings().for_market("crypto")
+    chosen = {} if prices is None else {"price_source": prices.value}
+    settings = Settings(**chosen).for_market("crypto")
     return settings, symbol_of(symbol, settings)
 
 
@@ -91,6 +100,10 @@ def build(
         str | None,
         typer.Option("--date", help="Day of UTC. [default: newest recorded]", metavar="DATE"),
     ] = None,
+    prices: Annotated[
+        Prices | None,
+        typer.Option(help="Mids of quotes, or the exchange's marks. [default: PRICE_SOURCE]"),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Also redo what is up to date.")] = False,
     trace: Annotated[
         Path | None,
@@ -103,7 +116,7 @@ def build(
     from volsurf_jobs.collecting import recorded
 
     started = time.perf_counter()
-    settings, asked = coin_settings(symbol)
+    settings, asked = coin_settings(symbol, prices)
     source = recorded(settings)
     day = _recorded_day(source, asked, date)
     _tell_age(source, asked, day)
@@ -116,6 +129,8 @@ def build(
         refetch_chains=_has_news(settings, source, asked, day),
         bars_before=_days_of_bars(source, asked, day),
     )
+    if settings.price_source != Settings().price_source:
+        console.print(f"made of {settings.price_source}: PRICE_SOURCE says so to all commands")
     lake = queries.open_lake(settings)
     show_smiles(lake, asked, day, "SVI")
     if trace is not None:
