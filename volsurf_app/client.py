@@ -59,8 +59,8 @@ STANDARD_GRID = GridSpec(
 class SurfaceClient(ABC):
     """The questions of the service. `date` None is the last session stored.
 
-    `chosen` may name `model` (SVI, SSVI), `snapshot` (EOD, HHMM) and `known_at`. What cannot be
-    answered raises BadQuestion or NotStored (`volsurf_app.questions`), whoever is asked.
+    `chosen` may name `model` (SVI, SABR, ...), `snapshot` (EOD, HHMM) and `known_at`. What cannot
+    be answered raises BadQuestion or NotStored (`volsurf_app.questions`), whoever is asked.
     """
 
     @abstractmethod

@@ -1,7 +1,7 @@
 """Stored surfaces found in the lake, and kept in memory while the lake holds the same content.
 
 Belongs here: which rows make a session's surface of which model. Not here: reading it
-(`stored_surface`, `stored_models`).
+(`stored_surface`, `stored_models`). A model that is registered in the maths has a name here.
 """
 
 from collections.abc import Sequence
@@ -11,16 +11,29 @@ from functools import lru_cache
 import polars as pl
 
 from volsurf_app.kept_rows import KeptRows, kept_rows
-from volsurf_app.questions import NotStored
-from volsurf_app.stored_models import StoredHeston, StoredSabr, heston_rows
+from volsurf_app.questions import BadQuestion, NotStored
+from volsurf_app.stored_models import StoredHeston, StoredSabr, StoredSmiles, heston_rows
 from volsurf_app.stored_surface import TABLE, Row, StoredSurface
+from volsurf_math.smiles import SMILES, registered_name
 from volsurf_resources.lake import Lake
-from volsurf_tables.surfaces import IS_STANDARD, SLICE_MODELS
+from volsurf_tables.models import OWN_TABLES, SMILE_MODELS, model_type_of, table_of
+from volsurf_tables.surfaces import IS_STANDARD
 
-MODELS = (*SLICE_MODELS, "SABR", "HESTON")
+MODELS = tuple(dict.fromkeys((*OWN_TABLES, *map(model_type_of, SMILES))))
 CERTIFICATES = "surface_certificates"
-_TABLES = {"SABR": "sabr_smiles", "HESTON": "heston_surfaces"}
 _BESIDE = {"HESTON": TABLE}  # Heston's law says nothing of forwards and quoted strikes
+
+
+def model_named(text: str) -> str:
+    """Return the name that tables give a model; BadQuestion, with those there are, if unknown."""
+    asked = text.strip().upper()
+    if asked in OWN_TABLES:
+        return asked
+    try:
+        return model_type_of(registered_name(asked))
+    except ValueError:
+        told = f"a surface's model is one of {', '.join(MODELS)}, was {text[:40]!r}"
+        raise BadQuestion(told) from None
 
 
 def stored_surface(
@@ -56,8 +69,9 @@ def stored_surfaces(
     def kept(table: str) -> dict[date, KeptRows]:
         return kept_rows(lake, table, symbol, days, snapshot=snapshot, known_at=known_at)
 
-    rows, beside = kept(_TABLES.get(model, TABLE)), kept(_BESIDE.get(model, CERTIFICATES))
-    build = {"SABR": _sabr, "HESTON": _heston}.get(model, _svi)
+    own_table = table_of(model).name
+    rows, beside = kept(own_table), kept(_BESIDE.get(model, CERTIFICATES))
+    build = _BUILDERS[own_table]
     found = [build(own, beside.get(day), symbol, day, snapshot, model) for day, own in rows.items()]
     return [one for one in found if not one.rows.is_empty()]
 
@@ -101,6 +115,22 @@ def _heston(
     )
 
 
+@lru_cache(maxsize=1024)
+def _registered(
+    kept: KeptRows, _: KeptRows | None, symbol: str, day: date, snapshot: str, model: str
+) -> StoredSurface:
+    rows = kept.rows.filter(pl.col("model_type") == model)
+    return StoredSmiles(symbol, day, _own_name(rows, snapshot), model, rows, kept.footer, None)
+
+
+_BUILDERS = {
+    "fitted_surfaces": _svi,
+    "sabr_smiles": _sabr,
+    "heston_surfaces": _heston,
+    "smile_models": _registered,
+}
+
+
 def _own_name(rows: pl.DataFrame, asked: str) -> str:
     """Return what the snapshot of some rows is called, where the official one was asked for."""
     return asked if rows.is_empty() else str(rows["snapshot"][0])
@@ -128,4 +158,7 @@ def _missing(
         )
     if known_at is not None:
         return f"no surface of {symbol} for {day} was known at {known_at:%Y-%m-%d %H:%M:%S} UTC"
-    return f"no {model} surface of {symbol} is stored for {day} {snapshot}"
+    told = f"no {model} surface of {symbol} is stored for {day} {snapshot}"
+    if table_of(model) is SMILE_MODELS:
+        told += f"; {model.lower()} is fitted where the setting SMILE_MODELS names it"
+    return told

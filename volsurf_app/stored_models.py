@@ -1,8 +1,9 @@
-"""Stored surfaces of SABR and of Heston's model, read as those of raw SVI are.
+"""Stored surfaces of other models, read as those of raw SVI are.
 
 Belongs here: what differs from raw SVI. Not here: formulas (`volsurf_math`).
 """
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -37,6 +38,21 @@ class StoredSabr(StoredSurface):
         return SabrSurface(parameters=parameters_of(slices, _SABR), **frame_of(slices))
 
 
+class StoredSmiles(StoredSurface):
+    """Smiles of a model known only by the register: rows of `smile_models`."""
+
+    def surface_of(self, slices: Sequence[Row]) -> Surface:
+        """Return the surface through some slices."""
+        from volsurf_math.smiles import smile_of
+        from volsurf_math.surfaces.model_surfaces import SmileSurface
+
+        name = self.model.lower()
+        smiles = tuple(smile_of(name, json.loads(row["parameters"])) for row in slices)
+        return SmileSurface(
+            smiles=smiles, parameters=np.empty((len(slices), 0)), **frame_of(slices)
+        )
+
+
 @dataclass(frozen=True)
 class StoredHeston(StoredSurface):
     """Heston's law of a session, `law`, between the expiries and strikes that were quoted."""
@@ -47,6 +63,10 @@ class StoredHeston(StoredSurface):
     def absence(self) -> str:
         """Why there is no law."""
         return str(self.law["reason"] or self.law["status"])
+
+    def origin_of(self, row: Row) -> Row:
+        """Return the law, at one expiry."""
+        return self.law | row
 
     def surface_of(self, slices: Sequence[Row]) -> Surface:
         """Return the law at the times of some slices."""

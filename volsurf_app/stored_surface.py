@@ -16,7 +16,7 @@ import polars as pl
 from volsurf_app.questions import NotStored, When, Where
 from volsurf_math.surfaces.interpolation import PointStatus, Surface, SurfacePoints
 from volsurf_resources.provenance import Footer
-from volsurf_tables.surface_slices import HAS_SMILE, best_first, surface_slices
+from volsurf_tables.surface_slices import HAS_CURVE, HAS_SMILE, best_first, surface_slices
 
 TABLE = "fitted_surfaces"
 SVI = ("svi_a", "svi_b", "svi_rho", "svi_m", "svi_sigma")
@@ -74,6 +74,20 @@ class StoredSurface:
         """Return the surface through some slices, which have rising times."""
         return Surface(parameters=parameters_of(slices, SVI), **frame_of(slices))
 
+    def curve(self, row: Row, k: Array) -> Array:
+        """Return the vols of one stored smile at any `k`, also where no quote supports them.
+
+        NaN where it has none, or where there is no smile.
+        """
+        if row["status"] not in HAS_CURVE:
+            return np.full(k.shape, np.nan)
+        unbounded = self.surface_of([row | {"k_min": -np.inf, "k_max": np.inf}])
+        return unbounded.implied_vol(np.full(k.shape, row["tte_years"]), k=k).implied_vol
+
+    def origin_of(self, row: Row) -> Row:
+        """Return all that is stored of the fit behind one of the rows."""
+        return row
+
     def expiry(self, expiry: date, root: str | None = None) -> Row:
         """Return the stored row of a listed expiry; of several roots the surface's choice."""
         found = self._by_expiry.get((expiry, root))
@@ -120,7 +134,7 @@ class StoredSurface:
         """Read the surface between expiries, or the stored slice itself at a listed expiry."""
         if when.expiry is not None:
             row = self.expiry(when.expiry, when.root)
-            if row["status"] in ("fitted", "carried"):
+            if row["status"] in HAS_CURVE:
                 return read(self.surface_of([row]), [row], [row["tte_years"]], where)[0]
             why = f"no smile at {when.expiry}: {row['reason'] or row['status']}"
             return _nothing(row["tte_years"], where, "no_smile", why, (row,))

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from scipy.special import ndtr
 
-from volsurf_app.finding_surfaces import MODELS, stored_surface, stored_surfaces
+from volsurf_app.finding_surfaces import MODELS, model_named, stored_surface, stored_surfaces
 from volsurf_app.kept_rows import last_day
 from volsurf_app.questions import (
     BadQuestion,
@@ -177,7 +177,9 @@ def history(
     lake = lake or _own_lake()
     days = [day for day in lake.days(TABLE) if first <= day <= last]
     asked = as_symbol(symbol)
-    found = stored_surfaces(lake, asked, days, model=_model(model), snapshot=as_snapshot(snapshot))
+    found = stored_surfaces(
+        lake, asked, days, model=model_named(model), snapshot=as_snapshot(snapshot)
+    )
     rows = [{"quote_date": stored.day, **_at_session(stored, time, place)} for stored in found]
     return pl.DataFrame(rows, schema=_HISTORY)
 
@@ -260,7 +262,7 @@ def open_surface(
     asked, at_time = as_symbol(symbol), as_instant(known_at)
     day = last_session(lake, asked) if on is None else as_day(on)
     return stored_surface(
-        lake, asked, day, model=_model(model), snapshot=as_snapshot(snapshot), known_at=at_time
+        lake, asked, day, model=model_named(model), snapshot=as_snapshot(snapshot), known_at=at_time
     )
 
 
@@ -271,7 +273,7 @@ def last_session(lake: "Lake", symbol: str) -> date:
 
 def refuse_without_svi(model: str) -> None:
     """Raise BadQuestion for a model whose smiles are not rows of `fitted_surfaces`."""
-    if _model(model) not in SLICE_MODELS:
+    if model_named(model) not in SLICE_MODELS:
         raise BadQuestion(f"this is answered for {' and '.join(SLICE_MODELS)}, not for {model}")
 
 
@@ -280,12 +282,6 @@ def _own_lake() -> "Lake":
     from volsurf_resources.settings import Settings
 
     return queries.open_lake(Settings())
-
-
-def _model(text: str) -> str:
-    if (model := text.strip().upper()) not in MODELS:
-        raise BadQuestion(f"a surface's model is one of {', '.join(MODELS)}, was {text[:40]!r}")
-    return model
 
 
 def _certificate(stored: StoredSurface) -> SurfaceCertificate | None:

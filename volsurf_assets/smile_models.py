@@ -59,11 +59,9 @@ def parameters_of(smile: "Smile") -> str:
 
 def smile_of(model_type: str, parameters: str) -> "Smile":
     """Make a stored smile again; KeyError if the model is no longer registered."""
-    from volsurf_math.smiles import SMILES
+    from volsurf_math import smiles
 
-    named = json.loads(parameters).items()
-    found = {name: tuple(x) if isinstance(x, list) else x for name, x in named}
-    return SMILES[model_type.lower()](**found)
+    return smiles.smile_of(model_type.lower(), json.loads(parameters))
 
 
 def _fit_root(root: RootQuotes, name: str, settings: Settings) -> pl.DataFrame:

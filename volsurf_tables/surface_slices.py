@@ -5,7 +5,8 @@ Belongs here: the choice among stored smiles. Not here: how a surface is read be
 
 import polars as pl
 
-HAS_SMILE = pl.col("status").is_in(["fitted", "carried"])
+HAS_CURVE = ("fitted", "carried")  # outcomes that leave parameters
+HAS_SMILE = pl.col("status").is_in(HAS_CURVE)
 
 
 def surface_slices(smiles: pl.DataFrame) -> pl.DataFrame:

@@ -1,7 +1,10 @@
-"""SABR and Heston at points: against the models' own functions at stored parameters."""
+"""Models besides raw SVI at points: against their own functions at stored parameters."""
 
+import dataclasses
+import json
 import math
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -9,12 +12,14 @@ from tests.assets.handmade import DAY
 from tests.assets.test_surfaces import EXPIRIES, smiles
 from volsurf_app import surface
 from volsurf_app.contract_greeks import greeks
-from volsurf_app.queries.why import why
 from volsurf_app.questions import BadQuestion, NotStored, when, where
 from volsurf_math.heston import Heston
+from volsurf_math.smiles.convex import ConvexSmile
+from volsurf_math.smiles.gamma_vanna_volga import GammaVannaVolga
+from volsurf_math.smiles.polynomial import PolynomialSmile
 from volsurf_math.smiles.sabr import Sabr
 from volsurf_resources.lake import Lake
-from volsurf_tables.models import SABR_SMILES
+from volsurf_tables.models import SABR_SMILES, SMILE_MODELS
 from volsurf_tables.stochastic_vol import HESTON_SURFACES
 
 LAW = {"kappa": 2.0, "theta": 0.05, "sigma": 0.6, "rho": -0.6, "v0": 0.04}
@@ -44,6 +49,62 @@ def lake(tmp_path):
     law = rows.head(1).select("symbol", "quote_date", "snapshot").with_columns(**LAW)
     lake.replace("heston_surfaces", DAY, stored_as(HESTON_SURFACES, law, status=pl.lit("fitted")))
     return lake
+
+
+FITTED = {
+    "GAMMA_VANNA_VOLGA": GammaVannaVolga(sigma=0.2, rho=-0.6, nu=0.8),
+    "POLYNOMIAL": PolynomialSmile(coefficients=(0.06, -0.05, 0.2), k_min=-0.3, k_max=0.3),
+    "CONVEX": ConvexSmile(  # means of 0.9 and 1.04, whose mean is the forward
+        log_mean=(math.log(0.9), math.log(1.04)), variance=(0.02, 0.004), mass=(2 / 7, 5 / 7)
+    ),
+}
+
+
+@pytest.fixture
+def registered(lake):
+    """Smiles of the models that only the register knows: the same one at every expiry."""
+    rows = smiles().drop("reason", "atm_vol_std_error", "model_type")
+    frames = [
+        stored_as(
+            SMILE_MODELS, rows, model_type=pl.lit(name), parameters=pl.lit(parameters_of(own))
+        )
+        for name, own in FITTED.items()
+    ]
+    lake.replace("smile_models", DAY, pl.concat(frames))
+    return lake
+
+
+def parameters_of(smile):
+    return json.dumps(dataclasses.asdict(smile))
+
+
+@pytest.mark.parametrize("model", FITTED)
+@pytest.mark.parametrize("k", [-0.15, 0.0, 0.08])
+def test_registered_models_are_their_stored_parameters(registered, model, k):
+    rows = registered.read("fitted_surfaces", [DAY]).sort("tte_years").rows(named=True)
+    (w,) = FITTED[model].total_variance(np.array([k]))
+    asked = {"log_moneyness": k, "model": model, "lake": registered}
+    listed = surface.at("SPX", expiry=rows[1]["expiration_date"], **asked)
+    assert listed.total_variance == pytest.approx(w, rel=1e-12)
+    tte = 0.3 * rows[1]["tte_years"] + 0.7 * rows[2]["tte_years"]
+    between = surface.at("SPX", tte=tte, **asked)
+    assert between.total_variance == pytest.approx(w, rel=1e-12)  # equal on both sides
+    by_delta = surface.at("SPX", tte=tte, delta=between.delta, model=model, lake=registered)
+    assert by_delta.log_moneyness == pytest.approx(k, abs=1e-9)
+    assert surface.at("SPX", tte=tte, log_moneyness=0.5, model=model, lake=registered).status == (
+        "outside_strikes"
+    )
+
+
+def test_models_have_the_names_that_people_give_them(registered):
+    asked = {"tenor": 30, "log_moneyness": 0.0, "lake": registered}
+    points = [surface.at("SPX", **asked, model=name) for name in ("gvv", "GAMMA_VANNA_VOLGA")]
+    assert points[0] == points[1]
+    with pytest.raises(BadQuestion, match="CONVEX"):
+        surface.at("SPX", **asked, model="BLACK")
+    registered.replace("smile_models", DAY, registered.read("smile_models", [DAY]).clear())
+    with pytest.raises(NotStored, match="SMILE_MODELS"):
+        surface.at("SPX", **asked, model="gvv")
 
 
 def sabr_variance(row, k):
@@ -105,8 +166,6 @@ def test_quotes_bound_every_model(lake, model):
 def test_what_only_svi_can_answer_is_refused_for_others(lake, model):
     with pytest.raises(BadQuestion, match="SVI and SSVI"):
         surface.svi_params("SPX", model=model, lake=lake)
-    with pytest.raises(BadQuestion, match="SVI and SSVI"):
-        why("SPX", when(tenor=30), model=model, lake=lake)
     asked = {"tenor": 30, "strike": 100.0, "option_type": "C", "model": model}
     assert greeks("SPX", **asked, lake=lake).status == "no_forward"
 

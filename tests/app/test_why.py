@@ -2,21 +2,29 @@
 
 import dataclasses
 import json
+from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import polars as pl
 import pytest
 from pydantic import TypeAdapter
 
 from tests.app.conftest import DAYS
 from tests.app.server import serving
+from tests.app.test_client import forwards
+from tests.assets.handmade import DAY as HANDMADE
+from tests.assets.test_surfaces import smiles
+from volsurf_app.finding_surfaces import MODELS
 from volsurf_app.queries.why import as_plain, why
 from volsurf_app.questions import NotStored, when, where
 from volsurf_assets.forwards import _expiries, with_expiry
 from volsurf_assets.price_units import with_underlying
 from volsurf_assets.quality import is_usable
 from volsurf_assets.smile_points import points_to_fit
-from volsurf_resources.lake import Lake
+from volsurf_resources.lake import Lake, Provenance
 from volsurf_resources.settings import Settings
+from volsurf_tables.models import table_of
+from volsurf_tables.quotes import OPTION_QUOTES, QUOTE_ISSUES
 
 DAY = DAYS[1]
 
@@ -83,6 +91,97 @@ def test_origins_reach_the_chain_and_hold_its_hash(lake, fitted):
     assert of_day["raw_options_chains"].source == "simulated"
     windows = [o for o in found.origins if ".." in o.quote_date]
     assert {o.table for o in windows} == {"underlying_prices"}
+
+
+FITTED_MODELS = [model for model in MODELS if model != "CONVEX"]  # which takes long to fit
+
+
+@pytest.mark.parametrize("model", FITTED_MODELS)
+def test_every_model_is_told_of(lake, fitted, model):
+    """All models are fitted to the quotes that SVI is."""
+    place = where(log_moneyness=-0.02)
+    found = why("SPY", when(expiry=fitted["expiration_date"]), place, model=model, lake=lake)
+    (smile,) = found.smiles
+    assert found.point.status == "supported"
+    used = smile.quotes.filter(verdict="used")
+    assert used.height == fitted["num_points"]
+    near = (used["strike"] / found.point.forward).log()
+    curve = np.interp(-0.02, near, used["model_vol"])
+    assert curve == pytest.approx(found.point.implied_vol, abs=2e-4)
+    assert smile.quotes.filter(verdict="rejected")["reject_reason"].null_count() == 0
+    assert smile.pairs.height == smile.forward["n_pairs"]
+    table = table_of(model)
+    stored = lake.read(table.name, [DAY], symbols=["SPY"])
+    keys = {name: smile.fit[name] for name in table.key}
+    assert stored.filter(**keys).row(0, named=True).items() <= smile.fit.items()
+    assert found.origins[0].table == table.name
+    assert found.origins[0].content_hash == lake.content_hash(table.name, DAY)
+    assert {"fitted_surfaces", "raw_options_chains"} <= {o.table for o in found.origins}
+
+
+@pytest.mark.parametrize("place", [{"delta": -0.3}, {"log_moneyness": 0.01}, {"strike": 655.0}])
+def test_greeks_are_told_wherever_the_point_is(lake, fitted, place):
+    for time in (when(expiry=fitted["expiration_date"]), when(tenor="30d")):
+        found = why("SPY", time, where(**place), lake=lake)
+        call, put = found.greeks
+        assert (call.option_type, put.option_type) == ("CALL", "PUT")
+        assert call.strike == put.strike == found.point.strike
+        assert call.implied_vol == pytest.approx(found.point.implied_vol, rel=1e-12)
+        parity = call.discount_factor * (call.forward - call.strike)
+        assert call.price - put.price == pytest.approx(parity, abs=1e-9)
+
+
+def test_what_was_known_before_is_told_as_it_was(tmp_path):
+    """An earlier version of the smiles, of a snapshot in the day, with the quotes of that time."""
+    lake, then = Lake(tmp_path), datetime(2026, 1, 1, tzinfo=UTC)
+    for table, rows in handmade_session("1500").items():
+        lake.replace(table, HANDMADE, rows, provenance=Provenance(known_at=then))
+    later = handmade_session("1500", level=0.25)
+    lake.replace("fitted_surfaces", HANDMADE, later["fitted_surfaces"])
+    asked = {"on": HANDMADE, "snapshot": "1500", "lake": lake}
+    time, place = when(tenor="30d"), where(log_moneyness=0.0)
+    now, before = (why("SPX", time, place, known_at=at, **asked) for at in (None, then))
+    assert before.point.implied_vol < now.point.implied_vol
+    assert before.point.known_at == then
+    for found in (now, before):
+        assert [smile.fit["svi_a"] for smile in found.smiles] == [
+            row["svi_a"]
+            for row in lake.read("fitted_surfaces", [HANDMADE], snapshot="1500",
+                                 known_at=found.point.known_at).rows(named=True)
+            if row["expiration_date"] in [s.fit["expiration_date"] for s in found.smiles]
+        ]  # fmt: skip
+        assert found.smiles[0].quotes.height == 4
+        assert found.origins[0].content_hash == lake.versions(
+            "fitted_surfaces", [HANDMADE], found.point.known_at)[0][1].content_hash  # fmt: skip
+    with pytest.raises(NotStored, match="no SVI surface"):
+        why("SPX", time, place, on=HANDMADE, snapshot="1600", lake=lake)
+    with pytest.raises(NotStored, match="was known at"):
+        why("SPX", time, place, known_at=then - timedelta(days=1), **asked)
+
+
+CLOSE = pl.col("expiration_date").cast(pl.Datetime("us", "UTC")) + pl.duration(hours=21)
+
+
+def handmade_session(snapshot, **level):
+    """Smiles, forwards and four quotes each, all of one snapshot."""
+    rows = smiles(**level).with_columns(snapshot=pl.lit(snapshot))
+    key = ("symbol", "quote_date", "snapshot", "root", "expiration_date", "tte_years", "forward")
+    sides = {"strike": [90.0, 90.0, 105.0, 105.0], "option_type": ["CALL", "PUT"] * 2}
+    quotes = rows.select(key).join(pl.DataFrame(sides), how="cross").with_columns(
+        contract_id=pl.format("{}{}{}", "expiration_date", "option_type", "strike"),
+        log_moneyness=(pl.col("strike") / pl.col("forward")).log(),
+        is_out_of_the_money=(pl.col("strike") < 100.0) == (pl.col("option_type") == "PUT"),
+        is_liquid=True, is_tradable=True, bid=1.0, ask=1.1, mid=1.05, iv_mid=0.2,
+    )  # fmt: skip
+    schema = OPTION_QUOTES.schema
+    full = pl.concat([schema.to_frame(), quotes], how="diagonal_relaxed").select(schema.names())
+    empty = QUOTE_ISSUES.schema.to_frame()
+    return {
+        "fitted_surfaces": rows,
+        "implied_forwards": forwards(rows.drop("reason")).with_columns(expiry_time=CLOSE),
+        "option_quotes": full,
+        "quote_issues": empty,
+    }
 
 
 def test_certificate_is_that_of_the_smiles_read(lake, fitted):

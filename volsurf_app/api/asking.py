@@ -24,7 +24,7 @@ class Chosen(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     date: Date | None = Field(None, description="Session. Default: the last one stored.")
-    model: str = Field(MODELS[0], max_length=10, json_schema_extra=_MODELS)
+    model: str = Field(MODELS[0], max_length=20, json_schema_extra=_MODELS)
     snapshot: str = Field("EOD", pattern=r"^(EOD|\d{4})$", description="EOD, or HHMM in UTC.")
     known_at: AwareDatetime | None = Field(None, description="The surface as known at that time.")
 
@@ -91,7 +91,7 @@ class HistoryQuestion(Point):
 
     start: Date = Field(description="First day.")
     end: Date = Field(description="Last day.")
-    model: str = Field(MODELS[0], max_length=10, json_schema_extra=_MODELS)
+    model: str = Field(MODELS[0], max_length=20, json_schema_extra=_MODELS)
     snapshot: str = Field("EOD", pattern=r"^(EOD|\d{4})$", description="EOD, or HHMM in UTC.")
 
 

@@ -5,37 +5,31 @@ Belongs here: arguments and printing. Not here: how a point is answered (`volsur
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from volsurf_app.cli.arguments import Symbol, settings_of, symbol_of
+from volsurf_app.cli import stored
+from volsurf_app.cli.arguments import Model, Symbol, settings_of, symbol_of
 from volsurf_app.cli.console import console, new_table, number, percent, points, show_table
-from volsurf_app.cli.stored import Model, ModelOption, StoredDay
+from volsurf_app.cli.stored import StoredDay
 
 if TYPE_CHECKING:
     from volsurf_app.surface_answers import ContractGreeks, SurfacePoint
-
-
-class AnyModel(StrEnum):
-    """Models that can be read at a point."""
-
-    SVI = "svi"
-    SSVI = "ssvi"
-    SABR = "sabr"
-    HESTON = "heston"
-
+    from volsurf_resources.lake import Lake
 
 surface = typer.Typer(no_args_is_help=True, help="Ask the stored surface for a number.")
 
-AnyModelOption = Annotated[AnyModel, typer.Option("--model", help="Model of the surface.")]
 Tenor = Annotated[str | None, typer.Option(help="Calendar days, weeks or years: 30d, 4w, 1y.")]
 Years = Annotated[float | None, typer.Option("--tte", help="Years to expiry.")]
 Expiry = Annotated[str | None, typer.Option(help="Listed expiry: YYYY-MM-DD.")]
 Root = Annotated[str | None, typer.Option(help="Option root, where an expiry has several.")]
+Delta = Annotated[float | None, typer.Option(help="Forward delta; puts negative: -0.25.")]
+LogMoneyness = Annotated[
+    float | None, typer.Option("--log-moneyness", "-k", help="ln(strike / forward).")
+]
 Snapshot = Annotated[str, typer.Option(help="Snapshot of the session: EOD, or HHMM in UTC.")]
 KnownAt = Annotated[
     str | None, typer.Option(help="As it was known then: 2026-01-31T21:00:00Z.", metavar="TIME")
@@ -50,29 +44,23 @@ def at(
     tte: Years = None,
     expiry: Expiry = None,
     root: Root = None,
-    delta: Annotated[
-        float | None, typer.Option(help="Forward delta; puts negative: -0.25.")
-    ] = None,
-    log_moneyness: Annotated[
-        float | None, typer.Option("--log-moneyness", "-k", help="ln(strike / forward).")
-    ] = None,
+    delta: Delta = None,
+    log_moneyness: LogMoneyness = None,
     strike: Annotated[float | None, typer.Option(help="USD.")] = None,
     date: StoredDay = None,
-    model: AnyModelOption = AnyModel.SVI,
+    model: Model = "svi",
     snapshot: Snapshot = "EOD",
     known_at: KnownAt = None,
     as_json: AsJson = False,
 ) -> None:
     """Show one point: where (delta, moneyness or strike) and when (tenor, years or expiry)."""
-    from volsurf_app import queries
     from volsurf_app import surface as surfaces
 
-    settings = settings_of(symbol)
-    lake, asked = queries.open_lake(settings), symbol_of(symbol, settings)
+    lake, asked = lake_of(symbol)
     with bad_questions_refused():
         point = surfaces.at(
             asked, tenor=tenor, tte=tte, expiry=expiry, root=root, log_moneyness=log_moneyness,
-            delta=delta, strike=strike, on=date, model=model.value, snapshot=snapshot,
+            delta=delta, strike=strike, on=date, model=model, snapshot=snapshot,
             known_at=known_at, lake=lake,
         )  # fmt: skip
     if as_json:
@@ -91,22 +79,20 @@ def price(
     expiry: Expiry = None,
     root: Root = None,
     date: StoredDay = None,
-    model: AnyModelOption = AnyModel.SVI,
+    model: Model = "svi",
     snapshot: Snapshot = "EOD",
     known_at: KnownAt = None,
     as_json: AsJson = False,
 ) -> None:
     """Price any strike off the smile: vol, call, put, greeks."""
-    from volsurf_app import queries
     from volsurf_app.contract_greeks import greeks
 
-    settings = settings_of(symbol)
-    lake, asked = queries.open_lake(settings), symbol_of(symbol, settings)
+    lake, asked = lake_of(symbol)
     with bad_questions_refused():
         call, put = (
             greeks(
                 asked, strike=strike, option_type=side, tenor=tenor, tte=tte, expiry=expiry,
-                root=root, on=date, model=model.value, snapshot=snapshot, known_at=known_at,
+                root=root, on=date, model=model, snapshot=snapshot, known_at=known_at,
                 lake=lake,
             )
             for side in ("CALL", "PUT")
@@ -122,17 +108,15 @@ def price(
 def svi(
     symbol: Symbol = None,
     date: StoredDay = None,
-    model: ModelOption = Model.SVI,
+    model: stored.ModelOption = stored.Model.SVI,
     snapshot: Snapshot = "EOD",
     known_at: KnownAt = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the stored SVI parameters of every expiry."""
-    from volsurf_app import queries
     from volsurf_app import surface as surfaces
 
-    settings = settings_of(symbol)
-    lake, asked = queries.open_lake(settings), symbol_of(symbol, settings)
+    lake, asked = lake_of(symbol)
     with bad_questions_refused():
         found = surfaces.svi_params(
             asked, on=date, model=model.stored, snapshot=snapshot, known_at=known_at, lake=lake
@@ -150,6 +134,14 @@ def svi(
         table.add_row(str(one.expiration_date), one.root, *cells, *vols, one.status)
     title = f"{found.symbol} {found.quote_date}: {found.model}, RMSE in vol points"
     show_table(title, table)
+
+
+def lake_of(symbol: str | None) -> "tuple[Lake, str]":
+    """Return the lake of a symbol's market, and the symbol in capitals, stored or not."""
+    from volsurf_app import queries
+
+    settings = settings_of(symbol)
+    return queries.open_lake(settings), symbol_of(symbol, settings)
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from volsurf_app.cli import surface as asking
-from volsurf_app.cli.arguments import Symbol, settings_of, symbol_of
+from volsurf_app.cli.arguments import Model, Symbol
 from volsurf_app.cli.console import Shown, console, number, percent, points, show_frame, show_table
-from volsurf_app.cli.stored import Model, ModelOption, StoredDay
+from volsurf_app.cli.stored import StoredDay
 
 if TYPE_CHECKING:
     from volsurf_app.queries.why import SmileOrigin, Why
@@ -30,6 +30,20 @@ _VOLS: Shown = _MONEY | {
     "iv_ask": ("IV ask %", percent),
     "model_vol": ("model %", percent),
     "error_vol_points": ("error", points),
+    "contract_id": ("contract", None),
+}
+_LISTED: Shown = {
+    "option_type": ("type", str.lower),
+    "bid": ("bid", number),
+    "ask": ("ask", number),
+    "iv_mid": ("own IV %", percent),
+    "delta": ("delta", "{:.4f}".format),
+    "gamma": ("gamma", "{:.6f}".format),
+    "theta": ("theta", number),
+    "vega": ("vega", number),
+    "rho": ("rho", number),
+    "verdict": ("verdict", None),
+    "reject_reason": ("rules", None),
     "contract_id": ("contract", None),
 }
 _REJECTED: Shown = _MONEY | {
@@ -64,29 +78,25 @@ def why(
     tte: asking.Years = None,
     root: asking.Root = None,
     strike: Annotated[float | None, typer.Option(help="USD. [default: the whole smile]")] = None,
-    delta: Annotated[float | None, typer.Option(help="Forward delta; puts negative.")] = None,
-    log_moneyness: Annotated[
-        float | None, typer.Option("--log-moneyness", "-k", help="ln(strike / forward).")
-    ] = None,
+    delta: asking.Delta = None,
+    log_moneyness: asking.LogMoneyness = None,
     date: StoredDay = None,
-    model: ModelOption = Model.SVI,
+    model: Model = "svi",
     snapshot: asking.Snapshot = "EOD",
     known_at: asking.KnownAt = None,
     as_json: asking.AsJson = False,
 ) -> None:
-    """Show what is behind a vol: quotes used, quotes rejected and why, forward, fit, files."""
-    from volsurf_app import queries
+    """Show what is behind a vol or a greek: quotes used, rejected and why, forward, fit, files."""
     from volsurf_app.queries.why import as_plain
     from volsurf_app.queries.why import why as ask_why
     from volsurf_app.questions import when, where
 
-    settings = settings_of(symbol)
-    lake, asked = queries.open_lake(settings), symbol_of(symbol, settings)
+    lake, asked = asking.lake_of(symbol)
     with asking.bad_questions_refused():
         is_point = any(x is not None for x in (strike, delta, log_moneyness))
         place = where(log_moneyness, delta, strike) if is_point else None
         found = ask_why(
-            asked, when(tenor, tte, expiry, root), place, on=date, model=model.stored,
+            asked, when(tenor, tte, expiry, root), place, on=date, model=model,
             snapshot=snapshot, known_at=known_at, lake=lake,
         )  # fmt: skip
     if as_json:
@@ -103,6 +113,8 @@ def _show(found: "Why") -> None:
     if found.greeks:
         asking.show_premiums(found.greeks)
     for smile in found.smiles:
+        if found.point is not None and found.point.strike is not None:
+            _show_listed(smile, found.point.strike)
         _show_smile(smile)
     if (row := found.certificate) is not None:
         verdict = "free of static arbitrage" if row["is_clean"] else "static arbitrage found"
@@ -110,6 +122,14 @@ def _show(found: "Why") -> None:
         _show_row(f"certificate of the surface: {row['status']}, {verdict}, {scope}", row)
     rows = [{name: getattr(one, name) for name in _ORIGINS} for one in found.origins]
     show_frame("files", pl.DataFrame(rows, infer_schema_length=None), _ORIGINS)
+
+
+def _show_listed(smile: "SmileOrigin", strike: float) -> None:
+    """Print the contracts of that very strike, with vols and greeks of their own."""
+    listed = smile.quotes.filter(strike=strike)
+    if listed.height:
+        told = f"{smile.fit['root']} {smile.fit['expiration_date']}: contracts at {strike:g}"
+        show_frame(f"{told}, own vols and greeks, theta per year", listed, _LISTED)
 
 
 def _show_smile(smile: "SmileOrigin") -> None:

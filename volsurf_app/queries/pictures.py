@@ -7,15 +7,20 @@ numbers. Not here: drawing.
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from volsurf_app.queries.absence import NotStored, listed
-from volsurf_resources.lake import OFFICIAL, Lake
+from volsurf_resources.calendars import END_OF_DAY
+from volsurf_resources.lake import Lake
+from volsurf_tables.surface_slices import HAS_CURVE
+from volsurf_tables.surfaces import FITTED_SURFACES, IS_STANDARD
 
-HAS_CURVE = ("fitted", "carried")
+if TYPE_CHECKING:
+    from volsurf_app.stored_surface import StoredSurface
+
 _OBSERVED, _OUTER = 101, 50  # points of the curve: its middle half, each outer quarter
 _YEAR = timedelta(days=365)
 _QUOTES = (
@@ -24,6 +29,7 @@ _QUOTES = (
     *("is_out_of_the_money", "is_liquid"),
     *("is_used", "model_vol", "error_vol_points", "reject_reason"),
 )
+_EXPIRY = ["root", "expiration_date"]
 
 ANY = pl.lit(True)
 
@@ -35,7 +41,8 @@ class SmilePicture:
     Attributes
     ----------
     smile : dict
-        The row of `fitted_surfaces`, as stored.
+        The row of `fitted_surfaces`, as stored. Of other models: their own row, with None for what
+        their table does not know; Heston's errors are those on this expiry's quotes.
     quotes : DataFrame
         Every contract of the expiry: strike, option_type, `iv_bid`, `iv_mid`, `iv_ask` (its own),
         `is_used` (took part in the fit), `model_vol` (the curve at its strike),
@@ -100,64 +107,103 @@ def smile_pictures(
 ) -> list[SmilePicture]:
     """Return the pictures of a session, of one expiry or root if asked for; NotStored if none.
 
+    `model_type` is any model that a surface can be read of (`finding_surfaces.MODELS`).
+
     They come in order of expiry, of equal ones the fitted first and then that with most quotes.
     `statuses` leaves out smiles of other outcomes.
     """
-    where: dict[str, Any] = {"days": [day], "symbols": [symbol], "known_at": known_at}
-    read: Any = partial(lake.read, **where, snapshot=snapshot or OFFICIAL)
-    smiles = read("fitted_surfaces")
-    smiles = smiles.filter(pl.col("model_type") == model_type)
+    from volsurf_app.finding_surfaces import stored_surfaces
+
+    which: dict[str, Any] = {"snapshot": snapshot or END_OF_DAY, "known_at": known_at}
+    found = stored_surfaces(lake, symbol, [day], model=model_type, **which)
+    if not found:
+        asked = _asked(symbol, day, model_type, snapshot)
+        raise NotStored(f"{asked}: none is stored for that session")
+    (stored,) = found
+    read: Any = partial(lake.read, days=[day], symbols=[symbol], **which)
+    smiles = _smiles_of(stored, read)
     chosen = smiles.filter(
         ANY if expiration is None else pl.col("expiration_date") == expiration,
         ANY if root is None else pl.col("root") == root,
         ANY if statuses is None else pl.col("status").is_in(statuses),
     )
     if chosen.is_empty():
-        raise NotStored(_what_is_there(smiles, symbol, day, model_type, snapshot))
+        asked = _asked(symbol, day, model_type, snapshot)
+        told = _what_is_there(smiles) if smiles.height else "none is stored for that session"
+        raise NotStored(f"{asked}: {told}")
     best_first = ["expiration_date", pl.col("status") != "fitted", -pl.col("num_points"), "root"]
-    expiry = ["root", "expiration_date"]
-    quotes = read("option_quotes").partition_by(expiry, as_dict=True)
-    forwards = read("implied_forwards").rows_by_key(expiry, named=True)
+    quotes = read("option_quotes").partition_by(_EXPIRY, as_dict=True)
+    forwards = read("implied_forwards").rows_by_key(_EXPIRY, named=True)
     pictures = []
     for smile in chosen.sort(best_first).iter_rows(named=True):
         key = (smile["root"], smile["expiration_date"])
         if key not in forwards or key not in quotes:
             raise NotStored(f"the quotes of {key[0]} {key[1]} on {day} are not stored, or not yet")
         ((forward,), rows) = forwards[key], quotes[key]
-        pictures.append(_picture(smile, rows.sort("strike", "option_type"), forward))
+        pictures.append(_picture(stored, smile, rows.sort("strike", "option_type"), forward))
     return pictures
 
 
-def _picture(smile: dict[str, Any], quotes: pl.DataFrame, forward: dict[str, Any]) -> SmilePicture:
-    quotes = _with_errors(quotes, smile)
+def _smiles_of(stored: "StoredSurface", read: Any) -> pl.DataFrame:
+    """Return the rows of a surface with every column that a row of `fitted_surfaces` has.
+
+    All models are fitted to the quotes that SVI is: their side is stored with it.
+    """
+    rows, names = stored.rows, FITTED_SURFACES.schema.names()
+    if set(names) <= set(rows.columns):
+        return rows
+    same = {"symbol": stored.symbol, "quote_date": stored.day, "snapshot": stored.snapshot}
+    sides = read("fitted_surfaces").filter(IS_STANDARD).select(*_EXPIRY, "side")
+    rows = rows.with_columns(pl.lit(x).alias(name) for name, x in same.items())
+    rows = rows.with_columns(model_type=pl.lit(stored.model)).join(sides, on=_EXPIRY, how="left")
+    return pl.concat([FITTED_SURFACES.schema.to_frame(), rows], how="diagonal_relaxed")
+
+
+def _picture(
+    stored: "StoredSurface", smile: dict[str, Any], quotes: pl.DataFrame, forward: dict[str, Any]
+) -> SmilePicture:
+    quotes = _with_errors(quotes, smile, stored)
+    if smile["max_error"] is None and smile["status"] == "fitted":
+        smile = smile | _fit_of(quotes, float(stored.curve(smile, np.zeros(1))[0]))
     return SmilePicture(
         smile=smile,
         quotes=quotes.select(_QUOTES),
-        curve=_curve(smile),
+        curve=_curve(smile, stored),
         quote_time=forward["expiry_time"] - forward["tte_years"] * _YEAR,
         spot=forward["spot"],
         rmse_half_spreads=_in_half_spreads(quotes),
     )
 
 
-def _with_errors(quotes: pl.DataFrame, smile: dict[str, Any]) -> pl.DataFrame:
+def _with_errors(
+    quotes: pl.DataFrame, smile: dict[str, Any], stored: "StoredSurface"
+) -> pl.DataFrame:
     """Say of each quote whether the fit used it, and how far the curve passes from it."""
     side = {
         "OTM": pl.col("is_out_of_the_money"),
         "CALLS": pl.col("option_type") == "CALL",
         "PUTS": pl.col("option_type") == "PUT",
-    }[smile["side"]]
+    }[smile["side"] or "OTM"]
     is_near = pl.col("log_moneyness").is_between(smile["k_min"], smile["k_max"])
     is_used = pl.col("is_liquid") & side & (pl.col("iv_mid") > 0.0) & is_near
     if smile["status"] != "fitted":
         is_used = pl.lit(False)
-    strikes = quotes["strike"].to_numpy()
-    model = np.full(strikes.size, np.nan)
-    if smile["status"] in HAS_CURVE:
-        model = _vol(smile, np.log(strikes / smile["forward"]))
+    k = np.log(quotes["strike"].to_numpy() / (smile["forward"] or np.nan))
     return quotes.with_columns(
-        is_used=is_used.fill_null(False), model_vol=pl.Series(model).fill_nan(None)
+        is_used=is_used.fill_null(False), model_vol=pl.Series(stored.curve(smile, k)).fill_nan(None)
     ).with_columns(error_vol_points=100.0 * (pl.col("model_vol") - pl.col("iv_mid")))
+
+
+def _fit_of(quotes: pl.DataFrame, atm_vol: float) -> dict[str, Any]:
+    """How well a law of all expiries fits one of them, in the words of `fitted_surfaces`."""
+    error, vol = pl.col("error_vol_points"), pl.col("model_vol")
+    found = quotes.filter("is_used", vol.is_not_null()).select(
+        rmse=(error**2).mean().sqrt(),
+        max_error=error.abs().max(),
+        inside_spread_share=vol.is_between("iv_bid", "iv_ask").mean(),
+        num_points=pl.len(),
+    )
+    return {"atm_vol": atm_vol, **found.row(0, named=True)}
 
 
 def _in_half_spreads(quotes: pl.DataFrame) -> float | None:
@@ -169,7 +215,7 @@ def _in_half_spreads(quotes: pl.DataFrame) -> float | None:
     return float(np.sqrt(np.mean(errors.to_numpy() ** 2))) if errors.len() else None
 
 
-def _curve(smile: dict[str, Any]) -> pl.DataFrame:
+def _curve(smile: dict[str, Any], stored: "StoredSurface") -> pl.DataFrame:
     names = ("strike", "log_moneyness", "implied_vol", "low", "high")
     if smile["status"] not in HAS_CURVE:
         schema = dict.fromkeys(names, pl.Float64) | {"is_extrapolated": pl.Boolean}
@@ -183,7 +229,7 @@ def _curve(smile: dict[str, Any]) -> pl.DataFrame:
             np.linspace(high + quarter, high, _OUTER, endpoint=False)[::-1],
         ]
     )
-    vol, is_extrapolated = _vol(smile, k), (k < low) | (k > high)
+    vol, is_extrapolated = stored.curve(smile, k), (k < low) | (k > high)
     error = np.where(is_extrapolated, np.nan, smile["atm_vol_std_error"] or np.nan)
     columns = (smile["forward"] * np.exp(k), k, vol, vol - error, vol + error)
     return pl.DataFrame(dict(zip(names, columns, strict=True))).with_columns(
@@ -191,21 +237,12 @@ def _curve(smile: dict[str, Any]) -> pl.DataFrame:
     )
 
 
-def _vol(smile: dict[str, Any], k: "np.ndarray[Any, np.dtype[np.float64]]") -> Any:
-    from volsurf_math.smiles.svi import RawSvi
-
-    svi = RawSvi(**{name: smile[f"svi_{name}"] for name in ("a", "b", "rho", "m", "sigma")})
-    w = svi.total_variance(k)
-    return np.sqrt(np.where(w > 0.0, w, np.nan) / smile["tte_years"])
+def _asked(symbol: str, day: date, model_type: str, snapshot: str | None) -> str:
+    return f"no such {model_type} smile of {symbol} on {day}{f' {snapshot}' if snapshot else ''}"
 
 
-def _what_is_there(
-    smiles: pl.DataFrame, symbol: str, day: date, model_type: str, snapshot: str | None
-) -> str:
-    asked = f"no such {model_type} smile of {symbol} on {day}{f' {snapshot}' if snapshot else ''}"
-    if smiles.is_empty():
-        return f"{asked}: none is stored for that session"
+def _what_is_there(smiles: pl.DataFrame) -> str:
     expiries, roots, outcomes = (
         listed(smiles[name].unique().sort()) for name in ("expiration_date", "root", "status")
     )
-    return f"{asked}: there are expiries {expiries} of {roots}, {outcomes}"
+    return f"there are expiries {expiries} of {roots}, {outcomes}"

@@ -4,6 +4,7 @@ Belongs here: collecting what the tables say about one answer. Not here: computi
 printing it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -12,14 +13,15 @@ from typing import Any
 import polars as pl
 
 from volsurf_app.contract_greeks import greeks
+from volsurf_app.finding_surfaces import MODELS
 from volsurf_app.queries.origins import Origin, origins
 from volsurf_app.queries.pictures import smile_pictures
 from volsurf_app.questions import Day, When, Where, as_instant, where
 from volsurf_app.stored_surface import TABLE, Row, StoredSurface
-from volsurf_app.surface import open_surface, point_of, refuse_without_svi
+from volsurf_app.surface import open_surface, point_of
 from volsurf_app.surface_answers import ContractGreeks, SurfacePoint
 from volsurf_resources.lake import Lake
-from volsurf_tables.surfaces import SLICE_MODELS
+from volsurf_tables.models import table_of
 
 _AT_THE_MONEY = where(log_moneyness=0.0)
 _EXPIRY = ("root", "expiration_date")
@@ -32,7 +34,7 @@ class SmileOrigin:
     Attributes
     ----------
     fit : dict
-        Its row of `fitted_surfaces`: parameters, errors, arbitrage tests, outcome.
+        Its row of the model's table: parameters, errors, arbitrage tests, outcome.
     quote_date : date
         The session of its quotes: an older one where the smile is carried.
     quotes : DataFrame
@@ -60,8 +62,8 @@ class SmileOrigin:
 class Why:
     """The answer asked about (None: a whole smile), the smiles behind it, the files behind them.
 
-    `greeks` are those of call and put where a strike was asked for, `certificate` is the row of
-    `surface_certificates` made from those smiles, None until they have been tested.
+    `greeks` are those of call and put at the point, `certificate` is the row of
+    `surface_certificates` made from those smiles, None where they have not been tested.
     """
 
     point: SurfacePoint | None
@@ -77,7 +79,7 @@ def why(
     place: Where | None = None,
     *,
     on: Day | None = None,
-    model: str = SLICE_MODELS[0],
+    model: str = MODELS[0],
     snapshot: str = "EOD",
     known_at: datetime | str | None = None,
     lake: Lake,
@@ -86,29 +88,36 @@ def why(
 
     Arguments and errors as for `surface.at`.
     """
-    refuse_without_svi(model)
     stored = open_surface(symbol, on, model, snapshot, known_at, lake)
+    point = None if place is None else point_of(stored, time, place)
     used = stored.read(time, place or _AT_THE_MONEY).slices
     at_time = as_instant(known_at)
     options = {"model": model, "snapshot": snapshot, "known_at": known_at, "lake": lake}
     terms = {"tte": time.tte, "expiry": time.expiry, "root": time.root, "on": stored.day}
-    strikes = place.values if place is not None and place.axis == "strike" else ()
+    strike = None if point is None else point.strike
+    sides = ("CALL", "PUT") if strike is not None else ()
     return Why(
-        point=None if place is None else point_of(stored, time, place),
+        point=point,
         greeks=tuple(
             greeks(symbol, strike=strike, option_type=side, **terms, **options)  # type: ignore[arg-type]
-            for strike in strikes
-            for side in ("CALL", "PUT")
+            for side in sides
         ),
         certificate=stored.certificate,
         smiles=tuple(_smile(lake, stored, row, at_time) for row in used),
-        origins=tuple(origins(lake, TABLE, stored.day, at_time)),
+        origins=tuple(_files(lake, stored, at_time)),
     )
+
+
+def _files(lake: Lake, stored: StoredSurface, known_at: datetime | None) -> Iterator[Origin]:
+    """Tell of the model's own partition and of what it was made from, then of the quoted ranges."""
+    own = origins(lake, table_of(stored.model).name, stored.day, known_at)
+    yield from dict.fromkeys([*own, *origins(lake, TABLE, stored.day, known_at)])
 
 
 def _smile(lake: Lake, stored: StoredSurface, row: Row, known_at: datetime | None) -> SmileOrigin:
     is_carried = row["status"] == "carried"
-    day = row["parameters_date"] if is_carried else stored.day
+    day = row.get("parameters_date") if is_carried else None  # of a law of all expiries: today's
+    day = day or stored.day
     read: Any = partial(
         lake.read, days=[day], symbols=[stored.symbol], snapshot=stored.snapshot, known_at=known_at
     )
@@ -128,7 +137,7 @@ def _smile(lake: Lake, stored: StoredSurface, row: Row, known_at: datetime | Non
     forwards = read("implied_forwards").filter(**is_here).rows(named=True)
     forward = forwards[0] if forwards else {}
     return SmileOrigin(
-        fit=row,
+        fit=stored.origin_of(row),
         quote_date=day,
         quotes=picture.quotes.with_columns(verdict=_verdict(picture.smile)),
         issues=issues.select("contract_id", "rule", "severity", "value", "threshold"),
@@ -157,14 +166,15 @@ def pairs_of(quotes: pl.DataFrame, issues: pl.DataFrame, forward: Row) -> pl.Dat
     """Return the put-call pairs that a forward was estimated from, in order of strike.
 
     They are the `n_pairs` pairs of usable quotes nearest to the strike where call and put cost the
-    same. Mids are in USD; `pair_forward` is strike + (call - put) / discount_factor, early exercise
-    removed. A coin-settled pair has its strike moved as the underlying moved between the quotes.
+    same. Prices are in USD; `pair_forward` is strike + (call - put) / discount_factor, without
+    early exercise. A coin-settled pair has its strike moved as the underlying moved between the quotes.
     """
     n, forward_usd = forward.get("n_pairs") or 0, forward.get("forward")
     bad = issues.filter(pl.col("severity") == "error")["contract_id"].implode()
     unit = pl.col("unit_value").fill_null(1.0)
     usable = quotes.filter("is_tradable", ~pl.col("contract_id").is_in(bad)).with_columns(
-        mid=pl.col("mid") * unit, drift=pl.when(unit != 1.0).then(unit / forward_usd).otherwise(1.0)
+        mid=pl.coalesce("price", "mid") * unit,
+        drift=pl.when(unit != 1.0).then(unit / forward_usd).otherwise(1.0),
     )
     names = {"mid": "mid", "premium": "early_exercise_premium", "drift": "drift"}
     call, put = (

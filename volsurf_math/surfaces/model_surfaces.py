@@ -1,4 +1,4 @@
-"""Surfaces of SABR and of Heston's model, read where quotes support them as `Surface` is.
+"""Surfaces of other models than raw SVI, read where quotes support them as `Surface` is.
 
 Belongs here: what a slice of another model is. Not here: the models, or reading between slices.
 """
@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from volsurf_math.heston import Heston
-from volsurf_math.smiles.base import FloatArray, IntArray
+from volsurf_math.smiles.base import FloatArray, IntArray, Smile
 from volsurf_math.smiles.sabr import hagan_vol
 from volsurf_math.surfaces.interpolation import Surface, TotalVariance
 
@@ -27,6 +27,25 @@ class SabrSurface(Surface):
         def total_variance(k: FloatArray) -> FloatArray:
             vol = hagan_vol(forward * np.exp(k), forward, tte, alpha, beta, rho, nu)
             return vol * vol * tte
+
+        return total_variance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmileSurface(Surface):
+    """Slices of any registered model: `smiles`, one for each; `parameters` are (n_slices, 0)."""
+
+    n_parameters: ClassVar[int] = 0
+
+    smiles: tuple[Smile, ...]
+
+    def _smile(self, slices: IntArray) -> TotalVariance:
+        def total_variance(k: FloatArray) -> FloatArray:
+            w = np.full(k.shape, np.nan)
+            for i in np.unique(slices):
+                here = (slices == i) & np.isfinite(k)
+                w[here] = self.smiles[i].total_variance(k[here])
+            return w
 
         return total_variance
 
