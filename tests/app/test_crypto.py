@@ -75,6 +75,23 @@ def test_a_new_snapshot_of_the_day_is_built_beside_the_other(volsurf, tmp_path):
     assert set(lake.read("fitted_surfaces", [COINS_DAY])["snapshot"]) == {"0730"}
 
 
+def test_marks_are_the_prices_where_a_user_says_so(volsurf, tmp_path):
+    record(tmp_path / "home" / "snapshots", "BTC", LATE)
+    settings = Settings(volsurf_home=tmp_path / "home").for_market("crypto")
+    lake = Lake(settings.lake_root, calendar=settings.calendar)
+
+    def sources() -> set[str]:
+        tables = ("implied_forwards", "option_quotes", "fitted_surfaces")
+        return {s for table in tables for s in lake.read(table, [COINS_DAY])["price_source"]}
+
+    code, said, errors = volsurf("crypto", "build", "BTC", "--prices", "marks")
+    assert code == 0, errors
+    assert "made of marks; PRICE_SOURCE=marks keeps it so" in " ".join(said.split())
+    assert sources() == {"marks"}
+    assert volsurf("crypto", "build", "BTC")[0] == 0
+    assert sources() == {"quotes"}
+
+
 def test_what_could_not_be_had_is_said(volsurf, exchange):
     """R206: the quotes are there, the list of instruments never comes."""
     missing = Answer(status=400, body='{"error": {"code": -32602, "message": "Invalid params"}}')

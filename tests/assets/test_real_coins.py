@@ -13,9 +13,8 @@ import pytest
 
 from tests.assets.coins import coin_settings, fill_coins
 from volsurf_app import queries
-from volsurf_assets.smile_fits import MODELS, fit_model
-from volsurf_assets.smile_points import points_of, points_to_fit
 from volsurf_assets.smile_quality import PARAMETERS, variance
+from volsurf_math.black import undiscounted_price
 from volsurf_math.greeks import black_greeks
 from volsurf_tables.surfaces import IS_STANDARD
 
@@ -26,36 +25,52 @@ DAY = date(2026, 2, 20)
 CLOSE_ENOUGH = 0.30  # vol points, to `mark_iv` within two standard deviations
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory):
+def recorded_lake(home, price_source):
+    """Every table of the recorded snapshot, made of quotes or of marks."""
     file = Path(os.environ["VOLSURF_REAL_DATA"]) / "deribit_btc_20260220.json"
-    home = tmp_path_factory.mktemp("btc")
-    return coin_settings(home).model_copy(update={"deribit_recordings": file})
-
-
-@pytest.fixture(scope="module")
-def lake(settings):
+    settings = coin_settings(home, price_source=price_source, deribit_recordings=file)
     return fill_coins(settings, [DAY])[0]
 
 
 @pytest.fixture(scope="module")
-def quotes(lake):
+def lake(tmp_path_factory):
+    return recorded_lake(tmp_path_factory.mktemp("quotes"), "quotes")
+
+
+@pytest.fixture(scope="module")
+def lake_of_marks(tmp_path_factory):
+    return recorded_lake(tmp_path_factory.mktemp("marks"), "marks")
+
+
+def quotes_of(lake):
+    """Quotes with what the exchange says of them."""
     raw = lake.read("raw_options_chains", [DAY])
     theirs = ("contract_id", "underlying_price", "price_unit", "mark")
     vendor = [name for name in raw.columns if name.startswith("vendor_")]
     return lake.read("option_quotes", [DAY]).join(raw.select(*theirs, *vendor), on="contract_id")
 
 
-@pytest.fixture(scope="module")
-def smiles(lake):
+def smiles_of(lake):
+    """Fitted SVI smiles, in order of expiry."""
     rows = lake.read("fitted_surfaces", [DAY]).filter(IS_STANDARD)
     return rows.sort("expiration_date")
 
 
-def errors(quotes, expiries, parameters):
+@pytest.fixture(scope="module")
+def quotes(lake):
+    return quotes_of(lake)
+
+
+@pytest.fixture(scope="module")
+def smiles(lake):
+    return smiles_of(lake)
+
+
+def errors(quotes, smiles):
     """RMSE per expiry of smiles against `mark_iv`, out of the money within two deviations."""
     found = []
-    for (expiration, tte), own in zip(expiries, parameters, strict=True):
+    expiries = smiles.select("expiration_date", "tte_years").rows()
+    for (expiration, tte), own in zip(expiries, smiles.select(PARAMETERS).to_numpy(), strict=True):
         rows = quotes.filter(
             pl.col("expiration_date") == expiration, "is_out_of_the_money", pl.col("vendor_iv") > 0
         )
@@ -85,8 +100,7 @@ def test_smiles_are_as_near_to_the_marks_as_the_quotes_themselves(quotes, smiles
     Mids of a coarse tick lie 0.1 to 1.1 vol points from the marks: where they lie within 0.35, so
     does the smile.
     """
-    expiries = smiles.select("expiration_date", "tte_years").rows()
-    rmse = errors(quotes, expiries, smiles.select(PARAMETERS).to_numpy())
+    rmse = errors(quotes, smiles)
     reach = 2.0 * pl.col("atm_vol") * pl.col("years").sqrt()
     near = quotes.join(
         smiles.select("expiration_date", "atm_vol", years="tte_years"), on="expiration_date"
@@ -99,21 +113,12 @@ def test_smiles_are_as_near_to_the_marks_as_the_quotes_themselves(quotes, smiles
     assert (rmse < noise + 0.2).all()
 
 
-def test_the_model_bends_as_the_marks_do(quotes, smiles, settings, lake):
-    """Given the marks' vols at the weights of the quotes: 10 of 12 expiries within 0.30."""
-    expiries = smiles.select("root", "expiration_date", "tte_years")
-    marked = quotes.filter(pl.col("vendor_iv") > 0)
-    chosen = points_to_fit(marked, settings).with_columns(iv_mid="vendor_iv")
-    points = points_of(chosen, expiries, settings)
-    fitted = fit_model(MODELS["SVI"], points, settings, settings.min_strikes_per_fit)
-    assert set(fitted.status) == {"converged"}
-    rmse = errors(quotes, expiries.drop("root").rows(), fitted.parameters)
-    assert (rmse <= CLOSE_ENOUGH).sum() >= 10
-    assert rmse.max() < 0.36
+def gaps_at_the_money(quotes):
+    """Call less put vol of each expiry's pairs quoted on both sides, in vol points.
 
-
-def test_puts_and_calls_have_one_vol_at_the_money(quotes, lake):
-    """Weighted by what their quotes tell, over strikes within half a deviation of the forward."""
+    Over the strikes within half a deviation of the forward: their median, and their mean weighted
+    by how narrow the quotes are.
+    """
     sides = [quotes.filter(pl.col("option_type") == side, "is_liquid") for side in ("CALL", "PUT")]
     both = sides[0].join(sides[1], on=["expiration_date", "strike"], suffix="_put")
     reach = 0.5 * pl.col("iv_mid") * pl.col("tte_years").sqrt()
@@ -121,21 +126,58 @@ def test_puts_and_calls_have_one_vol_at_the_money(quotes, lake):
     wide_put = (pl.col("iv_ask_put") - pl.col("iv_bid_put")) ** 2
     gap = 100.0 * (pl.col("iv_mid") - pl.col("iv_mid_put"))
     weight = 1.0 / (wide + wide_put)
-    gaps = (
+    return (
         both.filter(pl.col("log_moneyness").abs() <= reach, pl.col("iv_bid").is_not_null())
         .group_by("expiration_date")
-        .agg(gap=(gap * weight).sum() / weight.sum())
+        .agg(gap=(gap * weight).sum() / weight.sum(), median=gap.median())
         .sort("expiration_date")
     )
+
+
+def test_puts_and_calls_have_one_vol_at_the_money(quotes):
+    gaps = gaps_at_the_money(quotes)
     assert gaps.height == 12
     assert (gaps["gap"].abs() <= 0.10).sum() >= 10
     assert gaps["gap"].abs().max() < 0.25  # where the narrowest quote is 1.3 points wide
     assert gaps["gap"].abs().median() < 0.05
 
 
+def test_made_of_marks_the_lake_is_the_exchanges_own(lake_of_marks):
+    """PRICE_SOURCE=marks, end to end: forwards, vols and smiles of the tables.
+
+    Marks come in ticks of 0.0001 coins, up to half a vol point of an option of a day, and trail
+    the underlying beside them by a second or two: of one expiry puts and calls are 0.2 apart.
+    """
+    quotes, smiles = quotes_of(lake_of_marks), smiles_of(lake_of_marks)
+    assert set(quotes["price_source"]) == set(smiles["price_source"]) == {"marks"}
+    assert (quotes["price"] == quotes["mark"]).all()
+    without = quotes.filter("is_tradable", pl.col("mark") <= 0.0)
+    assert set(without["iv_status"]) <= {"no_mark"}
+    assert smiles["status"].to_list() == ["fitted"] * 12
+    assert smiles["passes_no_arbitrage"].all()
+    assert smiles["min_durrleman_g"].min() >= 0.0
+    rmse = errors(quotes, smiles)
+    assert (rmse <= CLOSE_ENOUGH).sum() >= 10
+    assert (rmse <= 0.35).sum() >= 11
+    assert rmse.max() < 0.45
+    distances = queries.vendor_differences(lake_of_marks, "BTC", DAY)
+    assert distances["vol_distance"].max() < 0.3
+    assert (
+        distances.filter(pl.col("expiration_date") > date(2026, 3, 1))["vol_distance"].max() < 0.1
+    )
+    gaps = gaps_at_the_money(quotes)["median"].abs()
+    assert gaps.len() == 12
+    assert (gaps <= 0.10).sum() >= 11
+    assert gaps.max() < 0.20
+    assert lake_of_marks.read("implied_forwards", [DAY])["forward_std_error"].max() < 5.0  # USD
+
+
 def test_greeks_are_the_vendors_within_its_rounding(quotes):
-    """Black on the mark's vol, the expiry's own underlying and the quote's own time."""
-    rows = quotes.filter(pl.col("vendor_iv") > 0.0, pl.col("tte_years") > 1 / 365)
+    """Black on the mark's vol, the expiry's own underlying and the quote's own time.
+
+    Theta is the rate of decay for a day, or for what is left of one, at most the premium.
+    """
+    rows = quotes.filter(pl.col("vendor_iv") > 0.0)
     columns = ("underlying_price", "strike", "tte_years", "vendor_iv")
     forward, strike, tte, vol = (rows[name].to_numpy() for name in columns)
     is_call = (rows["option_type"] == "CALL").to_numpy()
@@ -143,9 +185,14 @@ def test_greeks_are_the_vendors_within_its_rounding(quotes):
     assert np.abs(ours.delta - rows["vendor_delta"].to_numpy()).max() < 6e-5
     assert np.abs(ours.gamma - rows["vendor_gamma"].to_numpy()).max() < 1e-5
     assert np.abs(ours.vega - rows["vendor_vega"].to_numpy()).max() / 100.0 < 0.03
-    a_day = (tte > 7 / 365) & (np.abs(ours.delta) < 0.95)
-    per_day = ours.theta / 365.0, rows["vendor_theta"].to_numpy() / 365.0
-    assert np.abs(per_day[0] / per_day[1] - 1.0)[a_day].max() < 0.12  # theirs is over a whole day
+    assert np.abs(ours.rho - rows["vendor_rho"].to_numpy()).max() / 100.0 < 0.015
+    premium = undiscounted_price(forward, strike, vol * vol * tte, is_call)
+    decay = ours.theta * np.minimum(tte, 1 / 365)
+    theirs = rows["vendor_theta"].to_numpy() / 365.0
+    is_capped = decay < -premium
+    assert is_capped.sum() > 20
+    assert np.abs(decay - theirs)[~is_capped].max() < 0.06  # USD per day, of up to 330
+    assert np.abs(premium + theirs)[is_capped].max() < 1.2  # they move with the underlying
 
 
 def test_the_report_of_differences_is_small(lake):
@@ -156,6 +203,8 @@ def test_the_report_of_differences_is_small(lake):
     later = found.filter(pl.col("expiration_date") > date(2026, 3, 1))
     assert later["vol_distance"].max() < 0.35
     assert later["vega_distance"].max() < 0.6
+    assert later["theta_distance"].max() < 1.0  # USD per day, of up to 90
+    assert later["rho_distance"].max() < 0.3  # USD per 1 %, of up to 2000
 
 
 def test_every_table_of_the_snapshot_is_filled(lake):

@@ -109,6 +109,8 @@ _VENDOR: Shown = {
     "vol_distance": ("distance", points),
     "delta_distance": ("delta distance", number),
     "vega_distance": ("vega distance", number),
+    "theta_distance": ("theta distance", number),
+    "rho_distance": ("rho distance", number),
 }
 SURFACES = ("model_scores", "surface_points", "term_structure_params", "surface_changes")
 
@@ -211,7 +213,7 @@ def models(symbol: Symbol = None, date: Day = TODAY, force: Force = False) -> No
 
 @analyze.command()
 def vendor(symbol: Symbol = None, date: Day = TODAY) -> None:
-    """Show how far our vols and deltas are from the vendor's, where the vendor gives them."""
+    """Show how far our vols and greeks are from the vendor's, where the vendor gives them."""
     from volsurf_app import queries
 
     settings = settings_of(symbol)

@@ -8,7 +8,7 @@ import time
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -45,7 +45,7 @@ class Prices(StrEnum):
 
 def coin_settings(symbol: str | None, prices: Prices | None = None) -> tuple[Settings, str]:
     """Return the settings of the coins' market, and the coin asked for."""
-    chosen = {} if prices is None else {"price_source": prices.value}
+    chosen: dict[str, Any] = {} if prices is None else {"price_source": prices.value}
     settings = Settings(**chosen).for_market("crypto")
     return settings, symbol_of(symbol, settings)
 
@@ -130,7 +130,8 @@ def build(
         bars_before=_days_of_bars(source, asked, day),
     )
     if settings.price_source != Settings().price_source:
-        console.print(f"made of {settings.price_source}: PRICE_SOURCE says so to all commands")
+        told = f"made of {settings.price_source}; PRICE_SOURCE={settings.price_source} keeps it so"
+        console.print(told + ", else the next run makes it of " + Settings().price_source)
     lake = queries.open_lake(settings)
     show_smiles(lake, asked, day, "SVI")
     if trace is not None:

@@ -6,6 +6,8 @@ import polars as pl
 
 from volsurf_resources.lake import Lake
 
+DAYS_PER_YEAR = 365.0
+
 
 def issues(lake: Lake, symbol: str, day: date) -> pl.DataFrame:
     """Return how many contracts of a session break each quality rule."""
@@ -14,18 +16,21 @@ def issues(lake: Lake, symbol: str, day: date) -> pl.DataFrame:
 
 
 def vendor_differences(lake: Lake, symbol: str, day: date) -> pl.DataFrame:
-    """Return how far our vols and deltas are from the vendor's, expiry by expiry.
+    """Return how far our vols and greeks are from the vendor's, expiry by expiry.
 
     Liquid out-of-the-money quotes that both have solved: median difference (ours minus the
-    vendor's) and median distance, vols in vol points. Where the vendor's greeks are of the expiry's
-    own underlying, our delta is taken of it too; vegas are compared as USD per vol point.
+    vendor's) and median distance, vols in vol points; vegas as USD per vol point, thetas as USD per
+    day, rhos as USD per 1 % of rate. Where the vendor's greeks are of the expiry's own underlying
+    (there is an index beside it), our delta and theta are taken of it too, see `_day_of_decay`.
     """
     identity = ["quote_date", "snapshot", "contract_id"]
     theirs = lake.read("raw_options_chains", [day], symbols=[symbol])
     ours = lake.read("option_quotes", [day], symbols=[symbol])
     both = ours.filter("is_liquid", "is_out_of_the_money", pl.col("iv_mid") > 0.0).join(
         theirs.filter(pl.col("vendor_iv") > 0.0).select(
-            *identity, "vendor_iv", "vendor_delta", "vendor_vega", "index_price"
+            *identity,
+            "index_price",
+            *("vendor_iv", "vendor_delta", "vendor_vega", "vendor_theta", "vendor_rho"),
         ),
         on=identity,
     )
@@ -33,6 +38,8 @@ def vendor_differences(lake: Lake, symbol: str, day: date) -> pl.DataFrame:
     of_underlying = (pl.col("index_price") / pl.col("forward")).fill_null(1.0)
     delta = pl.col("delta") * of_underlying - pl.col("vendor_delta")
     vega = (pl.col("vega") - pl.col("vendor_vega")) / 100.0
+    theta = _day_of_decay() - pl.col("vendor_theta") / DAYS_PER_YEAR
+    rho = (pl.col("rho") - pl.col("vendor_rho")) / 100.0
     return (
         both.group_by("root", "expiration_date")
         .agg(
@@ -41,6 +48,23 @@ def vendor_differences(lake: Lake, symbol: str, day: date) -> pl.DataFrame:
             vol_distance=vol.abs().median(),
             delta_distance=delta.abs().median(),
             vega_distance=vega.abs().median(),
+            theta_distance=theta.abs().median(),
+            rho_distance=rho.abs().median(),
         )
         .sort("expiration_date", "root")
     )
+
+
+def _day_of_decay() -> pl.Expr:
+    """Our theta in USD per day; as Deribit has it where there is an index beside the underlying.
+
+    That is the rate of decay of Black on the expiry's own underlying, for a day or for what is left
+    of one, and never more than the premium itself.
+    """
+    carry = (pl.col("forward") / pl.col("index_price")).log() / pl.col("tte_years")
+    of_underlying = pl.col("theta") + carry * pl.col("index_price") * pl.col("delta")
+    ahead = pl.min_horizontal(1.0 / DAYS_PER_YEAR, "tte_years")
+    premium = pl.col("price") * pl.col("unit_value")
+    deribit = pl.max_horizontal(of_underlying * ahead, -premium)
+    has_index = pl.col("index_price").is_not_null()
+    return pl.when(has_index).then(deribit).otherwise(pl.col("theta") / DAYS_PER_YEAR)
