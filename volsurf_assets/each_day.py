@@ -11,20 +11,13 @@ from time import perf_counter
 
 import dagster as dg
 
+from volsurf_assets.intake import SessionFailed
 from volsurf_assets.metadata import Metadata
 from volsurf_resources.source import TryLater
 
 Listener = Callable[[str, date, str | None], None]  # table, session, reason of failure if any
 
 _log = logging.getLogger("volsurf.assets")
-
-
-class SessionFailed(Exception):
-    """A session that could not be made whole; `may_retry` says whether a pause may help."""
-
-    def __init__(self, message: str, *, may_retry: bool = False) -> None:
-        super().__init__(message)
-        self.may_retry = may_retry
 
 
 def each_day(

@@ -22,10 +22,10 @@ from volsurf_assets import (
     surfaces,
     variance,
 )
+from volsurf_assets.computed_assets import as_asset
 from volsurf_assets.market import MARKET_TABLES, market_assets
 from volsurf_assets.partitions import Place
 from volsurf_assets.recipe import Recipe
-from volsurf_assets.table_asset import as_asset
 from volsurf_tables.table import Table
 
 FAMILIES: tuple[ModuleType, ...] = (

@@ -11,7 +11,6 @@ from datetime import date, datetime
 
 import polars as pl
 
-from volsurf_assets.each_day import SessionFailed
 from volsurf_resources.lake import Lake, Written
 from volsurf_resources.lake_errors import BadFile
 from volsurf_resources.provenance import Footer, Provenance
@@ -34,6 +33,14 @@ from volsurf_tables.table import Table
 Clock = Callable[[], datetime]
 CODE_VERSION = "1"
 SIMULATED = "simulated"  # a source whose prices must never stand beside real ones
+
+
+class SessionFailed(Exception):
+    """A session that could not be made whole; `may_retry` says whether a pause may help."""
+
+    def __init__(self, message: str, *, may_retry: bool = False) -> None:
+        super().__init__(message)
+        self.may_retry = may_retry
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from volsurf_assets.computed_assets import OWNERS
 from volsurf_assets.each_day import Listener, attempt, each_day
 from volsurf_assets.intake import CODE_VERSION, Clock, Intake, Stored
 from volsurf_assets.metadata import Metadata, table_metadata, written_metadata
 from volsurf_assets.partitions import Place
-from volsurf_assets.table_asset import OWNERS
 from volsurf_resources.calendars import Market
 from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings

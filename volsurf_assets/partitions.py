@@ -4,6 +4,7 @@ Belongs here: the partitions definitions, and the keys that keep two markets apa
 here: the rules of the calendars (volsurf_resources).
 """
 
+import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +15,11 @@ from volsurf_resources.calendars import NEW_YORK, Market
 FIRST_SESSION = "2015-01-02"
 _YEARS_AHEAD = 2  # of known holidays; a test fails when the horizon comes near
 _WEEKENDS = ("0 0 * * 0", "0 0 * * 6")
+
+# Dagster marks what we use of backfills, partitioned checks and owners as beta, once per asset; its
+# version is pinned for that reason, so the warnings tell nobody anything.
+for _category in (dg.BetaWarning, dg.PreviewWarning):
+    warnings.filterwarnings("ignore", category=_category)
 
 
 def _closure_midnights() -> list[datetime]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from volsurf_assets.computed_assets import OWNERS
 from volsurf_assets.each_day import Listener, reason
 from volsurf_assets.graph import RECIPES, computed_tables
 from volsurf_assets.intake import Clock
@@ -15,7 +16,6 @@ from volsurf_assets.market import MARKET_TABLES, POOLS
 from volsurf_assets.metadata import written_metadata
 from volsurf_assets.partitions import PLACES, Place
 from volsurf_assets.settling import settle
-from volsurf_assets.table_asset import OWNERS
 from volsurf_jobs.collecting import collector, exchange
 from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings

@@ -30,8 +30,7 @@ from volsurf_app.api.application import application
 from volsurf_app.api.application import options_of as listening
 from volsurf_app.cli.arguments import symbol_of
 from volsurf_app.web_server import options_of
-from volsurf_assets.each_day import SessionFailed
-from volsurf_assets.intake import Intake
+from volsurf_assets.intake import Intake, SessionFailed
 from volsurf_assets.judgements import View, fit_error, heston_error
 from volsurf_jobs.definitions import definitions_for, source_of
 from volsurf_jobs.definitions import lake_of as lake_in_force

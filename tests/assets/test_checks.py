@@ -9,9 +9,9 @@ import pytest
 from tests.assets.tiny import DAYS, LEVELS, MEANS, means, put, tiny_lake, tiny_settings
 from volsurf_assets import findings
 from volsurf_assets.checks import as_asset_checks, checks_of, contract_checks
+from volsurf_assets.computed_assets import as_asset
 from volsurf_assets.judgements import JUDGEMENTS, View, coverage, latest_session
 from volsurf_assets.partitions import PLACES
-from volsurf_assets.table_asset import as_asset
 from volsurf_resources.exchange_calendar import sessions
 from volsurf_resources.lake import Lake
 from volsurf_tables.market import RAW_OPTIONS_CHAINS

@@ -8,8 +8,7 @@ import polars as pl
 import pytest
 
 from tests.assets.tiny import tiny_settings
-from volsurf_assets.each_day import SessionFailed
-from volsurf_assets.intake import Intake, numbered_duplicates
+from volsurf_assets.intake import Intake, SessionFailed, numbered_duplicates
 from volsurf_assets.market import MARKET_TABLES, market_assets
 from volsurf_assets.partitions import PLACES
 from volsurf_resources.exchange_calendar import session_close, sessions

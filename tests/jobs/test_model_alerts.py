@@ -11,9 +11,9 @@ from tests.assets.handmade import DAY, RATE, expiry, flat_curve, in_days, put
 from tests.assets.pipeline import LATER, make, settings_of
 from tests.resources.test_alerting import posts
 from volsurf_assets.checks import as_asset_checks
+from volsurf_assets.computed_assets import as_asset
 from volsurf_assets.partitions import PLACES
 from volsurf_assets.stochastic_vol import heston_surfaces
-from volsurf_assets.table_asset import as_asset
 from volsurf_jobs.alerts import tell_of_run
 from volsurf_math.heston import Heston
 from volsurf_resources.exchange_calendar import last_sessions
