@@ -23,7 +23,7 @@ import pytest
 from tests.app.conftest import DAYS
 from tests.app.web_home import fill
 from volsurf_app import queries
-from volsurf_app.pages import application, diagnostics
+from volsurf_app.pages import application
 from volsurf_app.queries import diagnostics as fits
 from volsurf_app.queries import differences, evolution, sheets
 from volsurf_app.queries.afterwards import premium_ex_post
@@ -255,15 +255,15 @@ def test_premium_shows_what_was_known_and_what_came_of_it_apart(page, lake):
 def test_diagnostics_show_what_is_stored_and_list_every_violation(page, lake):
     visit(page, f"/diagnostics?date={NEWEST}")
     days = lake.days("raw_options_chains", "SPY")
-    history = fits.fit_history(lake, "SPY", days).filter(pl.col("model_type") == "SVI")
+    history = fits.fit_history(lake, "SPY", days, "SVI")
     history = evolution.with_gaps(history, days)
     assert traces(page, "fit_error")["median"]["y"] == near(history["median_rmse"])
     assert traces(page, "outcome")["fitted"]["y"] == near(history["fitted"])
-    residuals = diagnostics.residuals_of_day(lake, "SPY", NEWEST, "SVI")
+    residuals = fits.residuals(lake, "SPY", NEWEST, "SVI")
     (shown,) = figure(page, "residuals")["data"]
     assert shown["y"] == near(residuals["error_vol_points"])
     found = pl.read_csv(io.BytesIO(download(page, "arbitrage", "CSV")), try_parse_dates=True)
-    stored = fits.arbitrage(lake, "SPY", days)
+    stored = fits.arbitrage(lake, "SPY", days).filter(model_type="SVI")
     place = ["quote_date", "model_type", "expiration_date", "butterfly_arbitrage_violations"]
     assert sorted(found.select(place).rows()) == sorted(stored.select(place).rows())
 

@@ -3,16 +3,17 @@
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.app.conftest import DAYS, set_home
 from tests.app.web_home import MADE, fill
-from volsurf_app import queries
+from volsurf_app import queries, surface
 from volsurf_app.pages import coverage
 from volsurf_app.plots import difference as difference_plots
-from volsurf_app.queries import diagnostics, differences, evolution
+from volsurf_app.queries import diagnostics, differences, evolution, models, sheets
 from volsurf_app.queries.afterwards import premium_ex_post
 from volsurf_app.queries.differences import Side
 from volsurf_tables.surface_slices import surface_slices
@@ -84,7 +85,7 @@ def test_a_session_that_is_not_there_is_told_with_the_nearest(look, lake):
     (nearest,) = (button for button in test.button if button.label.startswith("Show"))
     assert nearest.label == f"Show {first}"
     nearest.click().run()
-    assert "No SVI smile" in words(test)
+    assert "it has not been computed yet" in words(test)
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-45", "", "1; --"])
@@ -127,10 +128,15 @@ def test_the_list_of_arbitrage_is_the_tables(lake):
     found = diagnostics.arbitrage(lake, "SPY", days)
     stored = lake.read("fitted_surfaces", days, symbols=["SPY"])
     stored = stored.filter(~pl.col("passes_no_arbitrage"))
-    assert found.height == stored.height > 0
-    assert set(found.select("model_type", "expiration_date").rows()) == set(
-        stored.select("model_type", "expiration_date").rows()
-    )
+    assert stored.height > 0
+    place = ("quote_date", "model_type", "expiration_date")
+    own = found.filter(pl.col("model_type").is_in(["SVI", "SSVI"]))
+    assert set(own.select(place).rows()) == set(stored.select(place).rows())
+    for model, table in (("SABR", "sabr_smiles"), ("POLYNOMIAL", "smile_models")):
+        rows = lake.read(table, days, symbols=["SPY"])
+        rows = rows.filter(pl.col("butterfly_arbitrage_violations") > 0)
+        rows = rows if "model_type" not in rows.columns else rows.filter(model_type=model)
+        assert found.filter(model_type=model).height == rows.height
 
 
 def test_forward_vols_add_up_to_the_stored_ones(lake):
@@ -187,12 +193,46 @@ def test_a_table_that_was_never_filled_is_no_gap_of_one_session():
     assert coverage.gaps_of(covered) == [date(2026, 1, 6)]
 
 
-def test_another_model_can_be_looked_at(look, lake):
-    test = look(model="SSVI")
-    assert not test.exception
-    assert test.sidebar.selectbox[1].value == "SSVI"
-    assert "SSVI" in test.caption[0].value
-    assert look(model="no such").sidebar.selectbox[1].value == "SVI"
+def test_every_stored_model_can_be_looked_at(look, lake):
+    stored = models.stored_models(lake, "SPY", NEWEST)
+    assert stored == ["SVI", "SSVI", "SABR", "HESTON", "GAMMA_VANNA_VOLGA", "POLYNOMIAL"]
+    test = look()
+    for model in stored:
+        test.selectbox(key="chosen_model").select(model).run()
+        assert not test.exception, model
+        assert f"· {model} · smiles: " in test.caption[0].value
+        level = surface.at("SPY", tenor="30d", log_moneyness=0.0, model=model, lake=lake)
+        shown = {metric.label: metric.value for metric in test.metric}
+        assert shown["ATM vol, 30 days"] == f"{100 * level.implied_vol:.2f} %"
+    assert look(model="no such").selectbox(key="chosen_model").value == "SVI"
+
+
+@pytest.mark.parametrize("model", ["SSVI", "SABR", "HESTON", "GAMMA_VANNA_VOLGA", "POLYNOMIAL"])
+def test_questions_of_pages_are_answered_for_every_model(lake, model):
+    days = lake.days("fitted_surfaces", "SPY")[-2:]
+    term = sheets.term_of(lake, "SPY", NEWEST, model)
+    assert term.height > 10
+    for row in term.filter(status="fitted").head(3).iter_rows(named=True):
+        asked = {"expiry": row["expiration_date"], "root": row["root"], "log_moneyness": 0.0}
+        point = surface.at("SPY", **asked, on=NEWEST, model=model, lake=lake)
+        assert row["atm_vol"] == pytest.approx(point.implied_vol, rel=1e-6)
+    sheet = sheets.surface_sheet(lake, "SPY", NEWEST, model)
+    assert np.isfinite(sheet.implied_vol).all()
+    history = evolution.parameters_near(lake, "SPY", days, model, 30)
+    assert history["quote_date"].to_list() == days
+    fits = diagnostics.fit_history(lake, "SPY", days, model)
+    scores = lake.read("model_scores", [NEWEST]).filter(model_type=model)
+    if model != "HESTON":
+        assert fits["median_rmse"][-1] == pytest.approx(scores["median_rmse"][0], rel=1e-9)
+    assert diagnostics.residuals(lake, "SPY", NEWEST, model).height > 100
+    one, other = Side(DAYS[-3], model), Side(NEWEST, model)
+    change = differences.point_changes(lake, "SPY", one, other)
+    row = change.drop_nulls().row(len(change.drop_nulls()) // 2, named=True)
+    terms = {"tenor": row["tenor_days"], "log_moneyness": row["log_moneyness"]}
+    after = surface.at("SPY", **terms, on=NEWEST, model=model, lake=lake).implied_vol
+    assert row["after"] == pytest.approx(after, rel=1e-9)
+    parts, _ = differences.moves(lake, "SPY", one, other)
+    assert parts.drop_nulls("change_atm_vol").height > 0
 
 
 def test_two_models_of_one_session_differ_by_nothing_that_spot_did(lake):

@@ -8,7 +8,6 @@ from functools import partial
 
 import streamlit as st
 
-from volsurf_app import queries
 from volsurf_app.pages import (
     coverage,
     diagnostics,
@@ -56,7 +55,7 @@ def draw() -> None:
         ],
         position="top",
     )  # fmt: skip
-    shown.append(choose(settings, queries.open_lake(settings)))
+    shown.append(choose(settings))
     page.run()
 
 

@@ -1,33 +1,43 @@
-"""What the reader looks at: symbol, session, model; chosen in the sidebar, kept in the address.
+"""What the reader looks at: symbol, session, snapshot, model, and as known at which time.
 
-Belongs here: the sidebar, and what becomes of an address that names something the lake lacks. Not
-here: any page.
+Belongs here: the sidebar, kept in the address. Not here: any page, the steps from session to
+session (`sessions`), what is said where there is nothing (`absence`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 
 import streamlit as st
 
-from volsurf_app import queries
+from volsurf_app.pages import absence
 from volsurf_app.pages.answers import ask
-from volsurf_app.queries.diagnostics import model_types
-from volsurf_resources.lake import Lake
+from volsurf_app.pages.sessions import choose_day, forget_asked
+from volsurf_app.queries.models import MODEL_TABLES, stored_models
+from volsurf_app.queries.seen import SeenLake, markets_of, newest_content, seen_lake, snapshots
+from volsurf_resources.calendars import END_OF_DAY
 from volsurf_resources.settings import Settings
+from volsurf_tables.models import OWN_TABLES
 
-PLAY_SECONDS = 0.9
-_WIDGETS = {"symbol": "chosen_symbol", "date": "chosen_day", "model": "chosen_model"}
+REFRESH_SECONDS = 5.0
+CHAINS = "raw_options_chains"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What is looked at. `days` are the sessions of the symbol with a chain, in order."""
+    """What is looked at.
+
+    `settings` are those of the symbol's market, `lake` is as the reader chose to see it, `days`
+    are the sessions of the symbol with a chain, in order. `snapshot` is what to ask for: EOD for
+    the official one, whatever its name, or HHMM; `snapshot_name` is how it is called.
+    """
 
     settings: Settings
-    lake: Lake
+    lake: SeenLake
     symbol: str
     day: date
+    snapshot: str
+    snapshot_name: str
     model: str
     days: Sequence[date]
 
@@ -41,146 +51,129 @@ class Choice:
         }
         return tuple(sorted(known))
 
+    @property
+    def time(self) -> str:
+        """The snapshot and what was known then, in words."""
+        name = self.snapshot_name
+        words = "end of day" if name == END_OF_DAY else f"{name[:2]}:{name[2:]} UTC"
+        at = self.lake.known_at
+        return words if at is None else f"{words}, as known at {at:%Y-%m-%d %H:%M} UTC"
 
-def choose(settings: Settings, lake: Lake) -> Choice | None:
+
+def choose(settings: Settings) -> Choice | None:
     """Draw the sidebar; return the choice, or None after saying why there is none."""
-    held = queries.symbols(lake)
-    if not held:
-        _tell_empty(settings)
+    markets = markets_of(settings)
+    if not markets:
+        absence.tell_empty(settings)
+        _watch(None, "", "")
         return None
-    symbol = _symbol(held, settings)
-    days = lake.days("raw_options_chains", symbol) if symbol else []
-    if symbol is None or not days:
-        _tell_missing(st.session_state.get("asked_symbol", symbol), held)
+    symbol = _symbol(markets, settings)
+    if symbol is None:
+        absence.tell_missing(st.session_state.get("asked_symbol"), list(markets), settings)
         return None
-    day = _day(days)
-    model = _model(lake, symbol, day)
+    own = markets[symbol]
+    now = seen_lake(own)
+    with st.sidebar:
+        below = st.container()
+        known_at = _known_at()
+        _watch(now, symbol, newest_content(now, symbol))
+    lake = seen_lake(own, known_at=known_at)
+    days = lake.days(CHAINS, symbol)
+    if known_at is not None and not days:
+        first = now.footer(CHAINS, now.days(CHAINS, symbol)[0])
+        absence.tell_unknown(symbol, known_at, first.first_known_at if first else known_at)
+        return None
+    with below:
+        day = choose_day(symbol, days)
+        name, is_official = _snapshot(lake, symbol, day)
+        model = _model(lake, symbol, day)
     if (asked := st.session_state.get("asked_day")) is not None:
-        _tell_no_session(asked, symbol, days, day)
+        absence.tell_no_session(asked, own, symbol, days, day, forget_asked)
         return None
-    for name, chosen in {"symbol": symbol, "date": str(day), "model": model}.items():
-        if st.query_params.get(name) != chosen:
-            st.query_params[name] = chosen
-    return Choice(settings=settings, lake=lake, symbol=symbol, day=day, model=model, days=days)
+    keep_in_address(
+        symbol=symbol, date=str(day), model=model, snapshot=None if is_official else name,
+        known_at=None if known_at is None else f"{known_at:%Y-%m-%dT%H:%MZ}",
+    )  # fmt: skip
+    if not is_official:
+        lake = seen_lake(own, day, name, known_at)
+    return Choice(
+        settings=own, lake=lake, symbol=symbol, day=day, model=model, days=days,
+        snapshot=END_OF_DAY if is_official else name, snapshot_name=name,
+    )  # fmt: skip
 
 
-def _symbol(held: Sequence[str], settings: Settings) -> str | None:
-    key = _WIDGETS["symbol"]
+def _symbol(held: Mapping[str, Settings], settings: Settings) -> str | None:
+    key = "chosen_symbol"
     if key not in st.session_state:
-        usual = settings.default_symbol if settings.default_symbol in held else held[0]
+        usual = settings.default_symbol if settings.default_symbol in held else next(iter(held))
         asked = st.query_params.get("symbol", usual).strip().upper()
         st.session_state[key] = asked if asked in held else None
         st.session_state["asked_symbol"] = asked
     if st.session_state[key] not in held:  # removed from the lake meanwhile
         st.session_state[key] = None
-    return st.sidebar.selectbox("Symbol", held, key=key, placeholder="choose a symbol")
+    return st.sidebar.selectbox("Symbol", list(held), key=key, placeholder="choose a symbol")
 
 
-def _day(days: Sequence[date]) -> date:
-    key = _WIDGETS["date"]
-    if "next_day" in st.session_state:  # a step taken since the last look
-        st.session_state[key] = st.session_state.pop("next_day")
-    if key not in st.session_state:
-        asked = st.query_params.get("date", str(days[-1])).strip()
-        st.session_state[key] = _read_day(asked, days)
-    elif st.session_state[key] not in days:  # of another symbol
-        st.session_state[key] = _nearest(st.session_state[key], days)
-    with st.sidebar:
-        if len(days) == 1:
-            st.markdown(f"Session  \n**{days[0]}**")
-            return days[0]
-        chosen = st.select_slider("Session", days, key=key, on_change=_forget_asked)
-        _steps(days, chosen)
-    return chosen
-
-
-def _steps(days: Sequence[date], chosen: date) -> None:
-    place = days.index(chosen)
-    row = st.container(horizontal=True, gap="small")
-    row.button(
-        "", icon=":material/chevron_left:", key="back", width="stretch", shortcut="Left",
-        help="One session back", disabled=place == 0, on_click=_step, args=(days, place - 1),
+def _snapshot(lake: SeenLake, symbol: str, day: date) -> tuple[str, bool]:
+    """Return the name of the day's snapshot that is looked at, and whether it is the official."""
+    names, official = ask(lake, snapshots, symbol, day, reads=(CHAINS,), days=[day])
+    key = "chosen_snapshot"
+    wanted = st.session_state.get(key, st.query_params.get("snapshot"))
+    usual = official if official in names else names[-1]
+    st.session_state[key] = wanted if wanted in names else usual
+    if len(names) == 1:
+        return usual, usual == official
+    chosen = st.selectbox(
+        "Snapshot, UTC", names, key=key,
+        format_func=lambda name: f"{name}, official" if name == official else name,
     )  # fmt: skip
-    row.button(
-        "", icon=":material/chevron_right:", key="forth", width="stretch", shortcut="Right",
-        help="One session on", disabled=place == len(days) - 1, on_click=_step,
-        args=(days, place + 1),
-    )  # fmt: skip
-    is_playing = st.toggle("Play", key="is_playing", help="Step through the sessions")
-    if is_playing:
-        _clock(days, place)
+    return chosen, chosen == official
 
 
-@st.fragment(run_every=PLAY_SECONDS)
-def _clock(days: Sequence[date], place: int) -> None:
-    """Move on by one session at every tick but the one that starts the clock."""
-    if st.session_state.get("clock_of") != place:
-        st.session_state["clock_of"] = place
-        return
-    st.session_state["next_day"] = days[(place + 1) % len(days)]
-    st.rerun()
-
-
-def _step(days: Sequence[date], place: int) -> None:
-    st.session_state[_WIDGETS["date"]] = days[place]
-    _forget_asked()
-
-
-def _forget_asked() -> None:
-    st.session_state.pop("asked_day", None)
-
-
-def _read_day(asked: str, days: Sequence[date]) -> date:
-    """Return the session asked for, or the nearest one, remembering what was asked."""
-    try:
-        day = date.fromisoformat(asked)
-    except ValueError:
-        st.session_state["asked_day"] = asked
-        return days[-1]
-    if day not in days:
-        st.session_state["asked_day"] = asked
-    return _nearest(day, days)
-
-
-def _nearest(day: date, days: Sequence[date]) -> date:
-    return min(days, key=lambda there: abs((there - day).days))
-
-
-def _model(lake: Lake, symbol: str, day: date) -> str:
-    reads = ("fitted_surfaces",)
-    models = ask(lake, model_types, symbol, (day,), reads=reads, days=[day]) or ["SVI"]
-    key = _WIDGETS["model"]
-    wanted = st.session_state.get(key, st.query_params.get("model", "SVI"))
+def _model(lake: SeenLake, symbol: str, day: date) -> str:
+    models = ask(lake, stored_models, symbol, day, reads=MODEL_TABLES, days=[day])
+    models = models or list(OWN_TABLES)[:1]
+    key = "chosen_model"
+    wanted = st.session_state.get(key, st.query_params.get("model", models[0]))
     st.session_state[key] = wanted if wanted in models else models[0]
-    return st.sidebar.selectbox("Model", models, key=key, disabled=len(models) == 1)
+    return st.selectbox("Model", models, key=key, disabled=len(models) == 1)
 
 
-def _tell_empty(settings: Settings) -> None:
-    st.info(f"There is no data yet in {settings.volsurf_home}.", icon=":material/database:")
-    st.markdown("A simulated market to look at, in a minute or two:")
-    st.code("volsurf demo", language="bash")
-    st.markdown("Or the latest closed session of the configured source:")
-    st.code(f"volsurf eod --symbol {settings.default_symbol}", language="bash")
-    st.caption("Then reload this page.")
+def _known_at() -> datetime | None:
+    """Offer to go back to what was known at a time; None is now."""
+    key = "chosen_known_at"
+    if key not in st.session_state:
+        st.session_state[key] = _read_time(st.query_params.get("known_at", ""))
+    chosen = st.datetime_input(
+        "As known at, UTC", value=None, key=key, format="YYYY-MM-DD",
+        help="Show what the lake held at that time, before anything was corrected or added. "
+        "Empty: now.",
+    )  # fmt: skip
+    return None if chosen is None else chosen.replace(tzinfo=UTC)
 
 
-def _tell_missing(symbol: str | None, held: Sequence[str]) -> None:
-    asked = "".join(c for c in symbol or "" if c.isalnum() or c == ".")[:10]
-    st.warning(f"The lake holds no chain of {asked or 'that symbol'}; it holds {', '.join(held)}.")
-    st.markdown("Choose one of these in the sidebar, or fetch it:")
-    st.code(f"volsurf eod --symbol {asked or held[0]}", language="bash")
-
-
-def _tell_no_session(asked: str, symbol: str, days: Sequence[date], nearest: date) -> None:
+def _read_time(text: str) -> datetime | None:
     try:
-        day = date.fromisoformat(asked)
+        at = datetime.fromisoformat(text)
     except ValueError:
-        st.warning("The date in the address is none: it is written YYYY-MM-DD.")
-    else:
-        st.warning(
-            f"The lake holds no session of {symbol} on {day}; it holds {len(days)}, "
-            f"{days[0]} to {days[-1]}."
-        )
-        st.markdown("If the exchange was open on that day, this fetches it:")
-        st.code(f"volsurf backfill {symbol} --start {day} --end {day}", language="bash")
-    st.button(f"Show {nearest}", on_click=_forget_asked)
+        return None
+    return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
+
+
+def keep_in_address(**chosen: str | None) -> None:
+    """Keep in the page's address what is chosen, so that it can be sent; None is left out."""
+    for name, value in chosen.items():
+        if value is None:
+            st.query_params.pop(name, None)
+        elif st.query_params.get(name) != value:
+            st.query_params[name] = value
+
+
+@st.fragment(run_every=REFRESH_SECONDS)
+def _watch(lake: SeenLake | None, symbol: str, drawn: str) -> None:
+    """Draw the page again once the newest partitions are others than those that were drawn."""
+    if lake is None:
+        if markets_of(Settings()):
+            st.rerun()
+    elif newest_content(lake, symbol) != drawn:
+        st.rerun()

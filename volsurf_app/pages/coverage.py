@@ -10,6 +10,7 @@ import polars as pl
 import streamlit as st
 
 from volsurf_app import queries
+from volsurf_app.pages.absence import filling
 from volsurf_app.pages.answers import ask
 from volsurf_app.pages.choice import Choice
 from volsurf_app.pages.origin_panel import why_table
@@ -96,9 +97,7 @@ def _fill(choice: Choice, covered: pl.DataFrame, gaps: Sequence[date]) -> None:
         return
     spans = spans_of(gaps or sessions, sessions)
     st.caption("Only what is missing is fetched and computed:")
-    commands = [
-        f"volsurf backfill {choice.symbol} --start {start} --end {end}" for start, end in spans
-    ]
     if len(spans) > _MOST_COMMANDS:
-        commands = [f"volsurf backfill {choice.symbol} --start {spans[0][0]} --end {spans[-1][1]}"]
+        spans = [(spans[0][0], spans[-1][1])]
+    commands = [filling(choice.settings, choice.symbol, *span) for span in spans]
     st.code("\n".join(commands), language="bash")

@@ -9,7 +9,6 @@ from datetime import date
 import polars as pl
 import streamlit as st
 
-from volsurf_app import queries
 from volsurf_app.pages.answers import ask
 from volsurf_app.pages.choice import Choice
 from volsurf_app.pages.origin_panel import why_table
@@ -26,10 +25,10 @@ from volsurf_app.pages.panels import (
 from volsurf_app.plots import fits as plots
 from volsurf_app.queries import diagnostics
 from volsurf_app.queries.evolution import with_gaps
-from volsurf_resources.lake import Lake
+from volsurf_app.queries.models import MODEL_TABLES
+from volsurf_tables.models import table_of
 
-READS = ("fitted_surfaces",)
-_QUOTES = ("fitted_surfaces", "option_quotes", "implied_forwards")
+_QUOTES = (*MODEL_TABLES, "option_quotes", "implied_forwards")
 _ARBITRAGE = {
     "quote_date": ("session", None),
     "model_type": ("model", None),
@@ -59,9 +58,11 @@ _SCORES = {
 def draw(choice: Choice) -> None:
     """Draw the page of diagnostics."""
     days = choice.past
+    own = (table_of(choice.model).name,)
     history = ask(
-        choice.lake, diagnostics.fit_history, choice.symbol, days, reads=READS, days=days
-    ).filter(pl.col("model_type") == choice.model)
+        choice.lake, diagnostics.fit_history, choice.symbol, days, choice.model,
+        reads=own, days=days,
+    )  # fmt: skip
     today = history.filter(pl.col("quote_date") == choice.day)
     heading("Diagnostics", subtitle(choice), f"{history.height:,} sessions fitted")
     history = with_gaps(history, days)
@@ -75,15 +76,15 @@ def draw(choice: Choice) -> None:
         figure = plots.outcome_figure(history, subtitle(choice))
         picture(choice, figure, history, "outcome", "Outcomes of fits by session.")
     residuals = ask(
-        choice.lake, residuals_of_day, choice.symbol, choice.day, choice.model,
-        reads=_QUOTES, days=[choice.day],
+        choice.lake, diagnostics.residuals, choice.symbol, choice.day, choice.model,
+        choice.snapshot, reads=_QUOTES, days=[choice.day],
     )  # fmt: skip
     figure = plots.residual_figure(residuals, subtitle(choice))
     alt = "Residual of every fitted quote of the session over its moneyness."
     picture(choice, figure, residuals, "residuals", alt)
     _arbitrage(choice, days)
     _scores(choice)
-    why_table(choice, *READS)
+    why_table(choice, *own)
 
 
 def _numbers(row: dict[str, float | None]) -> None:
@@ -102,39 +103,21 @@ def _numbers(row: dict[str, float | None]) -> None:
     )
 
 
-def residuals_of_day(lake: Lake, symbol: str, day: date, model: str) -> pl.DataFrame:
-    """Return every fitted quote of a session: where it lies, and fit minus mid in vol points."""
-    try:
-        pictures = queries.smile_pictures(lake, symbol, day, model_type=model, statuses=("fitted",))
-    except queries.NotStored:
-        pictures = []
-    columns = ["strike", "option_type", "log_moneyness", "iv_mid", "error_vol_points"]
-    parts = [
-        one.quotes.filter("is_used").select(
-            *columns, root=pl.lit(one.smile["root"]),
-            expiration_date=pl.lit(one.smile["expiration_date"]),
-            days=pl.lit(one.days, pl.Int64),
-        )
-        for one in pictures
-    ]  # fmt: skip
-    return pl.concat(parts) if parts else pl.DataFrame()
-
-
 def _arbitrage(choice: Choice, days: Sequence[date]) -> None:
     st.markdown("#### Arbitrage")
     found = ask(
-        choice.lake, diagnostics.arbitrage, choice.symbol, tuple(days), reads=READS, days=days
-    )
-    models = ask(
-        choice.lake, diagnostics.model_types, choice.symbol, (choice.day,),
-        reads=READS, days=[choice.day],
+        choice.lake, diagnostics.arbitrage, choice.symbol, tuple(days), reads=MODEL_TABLES,
+        days=days,
     )  # fmt: skip
+    models = sorted({choice.model, *found["model_type"]})
     left, right = st.columns([2, 1], gap="medium")
     span = left.date_input(
         "Sessions", (days[0], days[-1]), min_value=days[0], max_value=days[-1],
         format="YYYY-MM-DD", key="arbitrage_span",
     )  # fmt: skip
-    chosen = right.multiselect("Models", models, default=models, key="arbitrage_models")
+    chosen = right.multiselect(
+        "Models", models, default=[choice.model], key=f"arbitrage_of_{choice.model}"
+    )
     ends = span if isinstance(span, tuple) and len(span) == 2 else (days[0], days[-1])
     shown = found.filter(pl.col("quote_date").is_between(*ends), pl.col("model_type").is_in(chosen))
     if shown.is_empty():

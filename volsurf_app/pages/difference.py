@@ -10,14 +10,16 @@ import streamlit as st
 
 from volsurf_app import queries
 from volsurf_app.pages.answers import ask
-from volsurf_app.pages.choice import Choice
+from volsurf_app.pages.choice import CHAINS, Choice
 from volsurf_app.pages.origin_panel import why_table
 from volsurf_app.pages.panels import downloads, figures_of, heading, number, picture, table
 from volsurf_app.plots import difference as plots
-from volsurf_app.queries.diagnostics import model_types
 from volsurf_app.queries.differences import Side, moves, point_changes
+from volsurf_app.queries.models import MODEL_TABLES, stored_models
+from volsurf_app.queries.seen import snapshots
+from volsurf_resources.calendars import END_OF_DAY
 
-READS = ("fitted_surfaces", "surface_points", "surface_changes")
+READS = (*MODEL_TABLES, "surface_points", "surface_changes")
 _MOVES = {
     "tenor_days": ("days", "%d"),
     "change_atm_vol": ("ATM vol", "%.3f"),
@@ -32,7 +34,7 @@ def draw(choice: Choice) -> None:
     """Draw the page of the difference between the chosen surface and another one."""
     top = st.container()
     other = _other(choice)
-    after = Side(choice.day, choice.model)
+    after = Side(choice.day, choice.model, choice.snapshot)
     if other is None or other == after:
         with top:
             heading("Difference", choice.symbol, "")
@@ -40,10 +42,12 @@ def draw(choice: Choice) -> None:
         return
     before, after = sorted((other, after), key=lambda side: (side.day, side != other))
     with top:
-        heading("Difference", choice.symbol, f"{_named(before)} to {_named(after)} · end of day")
+        heading("Difference", choice.symbol, f"{_named(before)} to {_named(after)}")
     days = sorted({before.day, after.day})
-    change = ask(choice.lake, point_changes, choice.symbol, before, after, reads=READS, days=days)
     try:
+        change = ask(
+            choice.lake, point_changes, choice.symbol, before, after, reads=READS, days=days
+        )
         parts, is_stored = ask(
             choice.lake, moves, choice.symbol, before, after, reads=READS, days=days
         )
@@ -72,12 +76,18 @@ def draw(choice: Choice) -> None:
 
 
 def _other(choice: Choice) -> Side | None:
-    reads = ("fitted_surfaces",)
+    """Offer another session, model or snapshot to compare with; None if there is none."""
     models = ask(
-        choice.lake, model_types, choice.symbol, (choice.day,), reads=reads, days=[choice.day]
+        choice.lake, stored_models, choice.symbol, choice.day, reads=MODEL_TABLES, days=[choice.day]
     )
-    others = [day for day in choice.days if day != choice.day]
-    ways = [way for way, there in (("session", others), ("model", models[1:])) if there]
+    names, official = ask(
+        choice.lake, snapshots, choice.symbol, choice.day, reads=(CHAINS,), days=[choice.day]
+    )
+    days = [day for day in choice.days[::-1] if day != choice.day]
+    models = [model for model in models if model != choice.model]
+    names = [name for name in names if name != choice.snapshot_name]
+    rest = {"session": days, "model": models, "snapshot": names}
+    ways = [way for way, others in rest.items() if others]
     if not ways:
         return None
     left, right = st.columns([1, 2], gap="medium", vertical_alignment="bottom")
@@ -85,22 +95,24 @@ def _other(choice: Choice) -> Side | None:
         "Compare with another", ways, default=ways[0], key="difference_way", required=True
     )
     if way == "model":
-        rest = [model for model in models if model != choice.model]
-        return Side(choice.day, right.selectbox("Model", rest, key="difference_model"))
+        return Side(choice.day, right.selectbox("Model", models), choice.snapshot)
+    if way == "snapshot":
+        name = right.selectbox("Snapshot, UTC", names)
+        return Side(choice.day, choice.model, END_OF_DAY if name == official else name)
     day = right.selectbox(
-        "Session", others[::-1], index=_before(others, choice.day), key=f"difference_{choice.day}"
+        "Session", days, index=_before(days, choice.day), key=f"difference_{choice.day}"
     )
     return Side(day, choice.model)
 
 
-def _before(others: list[date], day: date) -> int:
-    """Return the place, newest first, of the session before `day`, or of the one after."""
-    newest_first = others[::-1]
-    return next((n for n, other in enumerate(newest_first) if other < day), len(others) - 1)
+def _before(newest_first: list[date], day: date) -> int:
+    """Return the place of the session before `day`, or of the one after."""
+    return next((n for n, other in enumerate(newest_first) if other < day), len(newest_first) - 1)
 
 
 def _named(side: Side) -> str:
-    return f"{side.day} {side.model}"
+    name = "" if side.snapshot == END_OF_DAY else f" {side.snapshot} UTC"
+    return f"{side.day}{name} {side.model}"
 
 
 def _numbers(parts: pl.DataFrame) -> None:

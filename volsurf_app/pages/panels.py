@@ -27,7 +27,7 @@ def heading(title: str, of: str, told: str) -> None:
 
 def subtitle(choice: Choice) -> str:
     """Return what stands under a picture's title: symbol, session, snapshot, model."""
-    return f"{choice.symbol} · {choice.day} · end of day · {choice.model}"
+    return f"{choice.symbol} · {choice.day} · {choice.time} · {choice.model}"
 
 
 def picture(

@@ -7,6 +7,7 @@ import polars as pl
 import streamlit as st
 
 from volsurf_app import queries
+from volsurf_app.pages.absence import computing
 from volsurf_app.pages.answers import ask
 from volsurf_app.pages.choice import Choice
 from volsurf_app.pages.origin_panel import why_table
@@ -24,7 +25,7 @@ from volsurf_app.queries.afterwards import premium_ex_post
 from volsurf_app.queries.evolution import with_gaps
 
 _PERCENTILES = (5, 25, 50, 75, 95)
-_WINDOWS = {30: 21, 60: 42, 90: 63}  # calendar days -> sessions of realised volatility
+_TENORS = (30, 60, 90)  # calendar days
 _AFTERWARDS = plots.Compared(
     implied="implied_vol_30d",
     realised="realized_vol_next_21d",
@@ -46,15 +47,15 @@ def draw(choice: Choice) -> None:
         told = f"premium {status}" + (f" ({reason})" if reason else "")
     heading(
         "Variance risk premium",
-        f"{choice.symbol} · {choice.day} · end of day",
+        f"{choice.symbol} · {choice.day} · {choice.time}",
         f"{told}, {rows.height:,} sessions",
     )
     if rows.is_empty():
         st.warning(f"No premium of {choice.symbol} is stored up to {choice.day}.")
-        st.code(f"volsurf analyze vrp {choice.symbol} --date {choice.day}", language="bash")
+        st.code(computing(choice.settings, choice.symbol, choice.day), language="bash")
         return
     if last.height:
-        _numbers(last.row(0, named=True))
+        _numbers(choice, last.row(0, named=True))
     ante, post = st.tabs(
         ["Ex ante: known on the day", "Ex post: known afterwards"],
         key="premium_tab", on_change="rerun",
@@ -66,10 +67,10 @@ def draw(choice: Choice) -> None:
         return
     with ante:
         tenor = st.segmented_control(
-            "Tenor", list(_WINDOWS), default=30, key="premium_tenor", required=True,
+            "Tenor", _TENORS, default=30, key="premium_tenor", required=True,
             format_func=lambda n: f"{n} days", label_visibility="collapsed",
         )  # fmt: skip
-        _pictures(choice, rows, _known_then(tenor or 30), "ex_ante")
+        _pictures(choice, rows, _known_then(choice, tenor or 30), "ex_ante")
     why_table(choice, "vrp_metrics")
 
 
@@ -87,13 +88,16 @@ def _afterwards(choice: Choice) -> None:
     _pictures(choice, rows, _AFTERWARDS, "ex_post")
 
 
-def _numbers(row: dict[str, float | None]) -> None:
+def _numbers(choice: Choice, row: dict[str, float | None]) -> None:
     history = f"Against the {row['num_history'] or 0} sessions before."
-    percentile = row["vrp_percentile"]
+    percentile, span = row["vrp_percentile"], choice.lake.calendar.sessions_per_month
     figures_of(
         {
             "Implied, 30 days": (percent(row["implied_vol_30d"]), "ATM, constant maturity."),
-            "Realised, 21 sessions": (percent(row["realized_vol_30d"]), "Close to close, before."),
+            f"Realised, {span} sessions": (
+                percent(row["realized_vol_30d"]),
+                "Close to close, before.",
+            ),
             "Premium": (percent(row["vrp_30d"]), "Implied minus realised volatility."),
             "z-score": (number(row["vrp_zscore"]), history),
             "Percentile": (
@@ -101,16 +105,17 @@ def _numbers(row: dict[str, float | None]) -> None:
                 f"{history} Share of them below, in percent.",
             ),
         }
-    )
+    )  # fmt: skip
 
 
-def _known_then(tenor: int) -> plots.Compared:
+def _known_then(choice: Choice, tenor: int) -> plots.Compared:
+    sessions = tenor // 30 * choice.lake.calendar.sessions_per_month
     return plots.Compared(
         implied=f"implied_vol_{tenor}d",
         realised=f"realized_vol_{tenor}d",
         premium=f"vrp_{tenor}d",
         implied_name=f"implied, {tenor} days",
-        realised_name=f"realised, {_WINDOWS[tenor]} sessions before",
+        realised_name=f"realised, {sessions} sessions before",
         premium_name="implied − realised",
     )
 
@@ -120,7 +125,7 @@ def _pictures(choice: Choice, rows: pl.DataFrame, names: plots.Compared, which: 
     there = shown["quote_date"].to_list()
     known = [day for day in choice.past if there and there[0] <= day <= there[-1]]
     shown = with_gaps(shown, known)
-    of = f"{choice.symbol} · to {choice.day} · end of day"
+    of = f"{choice.symbol} · to {choice.day} · {choice.time}"
     alt = "Implied and realised volatility, and the premium between them, by session."
     picture(choice, plots.series_figure(shown, names, of), shown, f"{which}_series", alt)
     marks = percentiles(shown[names.premium])

@@ -5,13 +5,16 @@ Belongs here: the page. Not here: its pictures (`plots.surface`, `plots.smile`).
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from typing import Any
 
 import polars as pl
 import streamlit as st
 
-from volsurf_app import queries
+from volsurf_app import queries, surface
+from volsurf_app.finding_surfaces import stored_surface
+from volsurf_app.pages.absence import tell_unfitted
 from volsurf_app.pages.answers import ask
-from volsurf_app.pages.choice import Choice
+from volsurf_app.pages.choice import Choice, keep_in_address
 from volsurf_app.pages.origin_panel import why_smile
 from volsurf_app.pages.panels import (
     counted,
@@ -24,10 +27,13 @@ from volsurf_app.pages.panels import (
 )
 from volsurf_app.plots.smile import smile_figure
 from volsurf_app.plots.surface import surface_figure
-from volsurf_app.queries.evolution import constant_maturity
-from volsurf_app.queries.sheets import SurfaceSheet, surface_sheet
+from volsurf_app.queries.models import MODEL_TABLES
+from volsurf_app.queries.sheets import SurfaceSheet, shape_at, surface_sheet
+from volsurf_app.surface_answers import SurfacePoint
+from volsurf_resources.lake import Lake
+from volsurf_tables.surface_slices import HAS_SMILE
 
-READS = ("fitted_surfaces", "option_quotes", "implied_forwards")
+_QUOTES = (*MODEL_TABLES, "option_quotes", "implied_forwards")
 _AXES = {"strike": "Strike", "log-moneyness": "Log-moneyness"}
 
 Expiry = tuple[str, date]  # root, expiry
@@ -35,34 +41,44 @@ Expiry = tuple[str, date]  # root, expiry
 
 def draw(choice: Choice) -> None:
     """Draw the page of the surface."""
+    of = (choice.symbol, choice.day, choice.model)
+    fitted: dict[str, Any] = {"reads": MODEL_TABLES, "days": [choice.day]}
     try:
-        sheet = ask(
-            choice.lake, surface_sheet, choice.symbol, choice.day, choice.model,
-            reads=READS[:1], days=[choice.day],
-        )  # fmt: skip
+        sheet = ask(choice.lake, surface_sheet, *of, choice.snapshot, **fitted)
     except queries.NotStored as missing:
         heading("Surface", subtitle(choice), "no surface")
-        _tell_unfitted(choice, str(missing))
+        tell_unfitted(choice.settings, choice.symbol, choice.day, choice.model, str(missing))
         return
-    fits = _fits(choice)
+    fits = ask(choice.lake, _expiries, *of, choice.snapshot, **fitted)
+    month = ask(choice.lake, shape_at, *of, 30, choice.snapshot, **fitted)
     heading("Surface", subtitle(choice), _told(fits))
-    _numbers(choice, fits)
+    _numbers(choice, fits, month)
+    _body(choice, sheet, fits)
+
+
+@st.fragment
+def _body(choice: Choice, sheet: SurfaceSheet, fits: pl.DataFrame) -> None:
+    """Draw both pictures; another axis, expiry or strike draws no more than these again."""
     left, right = st.columns(2, gap="medium", vertical_alignment="bottom")
     with left:
         axis = _axis()
     with right:
-        root, expiry = _expiry(choice, fits)
+        chosen, asked = st.columns([3, 2], gap="small", vertical_alignment="bottom")
+        with chosen:
+            root, expiry = _expiry(choice, fits)
+        with asked:
+            strike = _strike()
     left, right = st.columns(2, gap="medium")
     with right:  # first, because it is drawn much faster
-        _smile(choice, root, expiry)
+        _smile(choice, root, expiry, strike)
     with left:
         _sheet(choice, sheet, axis)
     why_smile(choice, root, expiry)
 
 
-def _fits(choice: Choice) -> pl.DataFrame:
-    rows = choice.lake.read("fitted_surfaces", [choice.day], symbols=[choice.symbol])
-    return rows.filter(pl.col("model_type") == choice.model).sort("expiration_date", "root")
+def _expiries(lake: Lake, symbol: str, day: date, model: str, snapshot: str) -> pl.DataFrame:
+    rows = stored_surface(lake, symbol, day, model=model, snapshot=snapshot).rows
+    return rows.select("root", "expiration_date", "status", "rmse").sort("expiration_date", "root")
 
 
 def _told(fits: pl.DataFrame) -> str:
@@ -71,22 +87,17 @@ def _told(fits: pl.DataFrame) -> str:
     return "smiles: " + counted([(counts.get(word, 0), word) for word in outcomes])
 
 
-def _numbers(choice: Choice, fits: pl.DataFrame) -> None:
+def _numbers(choice: Choice, fits: pl.DataFrame, month: dict[str, float | None]) -> None:
     """Show a month's level, skew and premium, and the error of the model that is looked at."""
-    days = (choice.day,)
-    points = ask(
-        choice.lake, constant_maturity, choice.symbol, days, choice.model,
-        reads=("surface_points",), days=days,
-    ).rows_by_key("tenor_days", named=True, unique=True)  # fmt: skip
-    month = points.get(30, {})
-    premium = choice.lake.read("vrp_metrics", days, symbols=[choice.symbol]).rows(named=True)
-    past = premium[0] if premium else {}
+    premium = choice.lake.read("vrp_metrics", [choice.day], symbols=[choice.symbol])
+    past = premium.row(0, named=True) if premium.height else {}
     error = fits.filter(pl.col("status") == "fitted")["rmse"].median()
+    span = choice.lake.calendar.sessions_per_month
     figures_of(
         {
-            "ATM vol, 30 days": (percent(month.get("atm_vol")), "At the forward, annual."),
-            "Skew, 30 days": (percent(month.get("skew_25delta")), "25-delta put minus call vol."),
-            "Realised, 21 sessions": (
+            "ATM vol, 30 days": (percent(month["atm_vol"]), "At the forward, annual."),
+            "Skew, 30 days": (percent(month["skew_25delta"]), "25-delta put minus call vol."),
+            f"Realised, {span} sessions": (
                 percent(past.get("realized_vol_30d")), "Close to close, annual."
             ),
             "Premium, 30 days": (
@@ -114,45 +125,92 @@ def _sheet(choice: Choice, sheet: SurfaceSheet, axis: str) -> None:
 
 
 def _expiry(choice: Choice, fits: pl.DataFrame) -> Expiry:
-    has_curve = fits.filter(pl.col("status").is_in(["fitted", "carried"]))
-    expiries: list[Expiry] = has_curve.select("root", "expiration_date").rows()
+    expiries: list[Expiry] = fits.filter(HAS_SMILE).select("root", "expiration_date").rows()
     root, expiry = st.selectbox(
         "Expiry", expiries, index=_same_as_before(expiries, choice.day), key="expiry_of_day",
         format_func=lambda own: f"{own[1]} · {(own[1] - choice.day).days} days · {own[0]}",
-        label_visibility="collapsed",
     )  # fmt: skip
     st.session_state["expiry_seen"] = (root, expiry)
+    keep_in_address(expiry=str(expiry), root=root)
     return root, expiry
 
 
-def _smile(choice: Choice, root: str, expiry: date) -> None:
-    shown = ask(
-        choice.lake, queries.smile_picture, choice.symbol, choice.day, expiry, root, choice.model,
-        reads=READS, days=[choice.day],
+def _strike() -> float | None:
+    """Offer to read the smile at a strike."""
+    key = "chosen_strike"
+    if key not in st.session_state:
+        text = st.query_params.get("strike", "")
+        st.session_state[key] = float(text) if text.replace(".", "", 1).isdecimal() else None
+    strike = st.number_input(
+        "Vol at strike, USD", min_value=0.01, value=None, step=1.0, key=key, placeholder="none"
+    )
+    keep_in_address(strike=None if strike is None else f"{strike:.12g}")
+    return strike
+
+
+def _smile(choice: Choice, root: str, expiry: date, strike: float | None) -> None:
+    (shown, *_) = ask(
+        choice.lake, queries.smile_pictures, choice.symbol, choice.day, expiry, root=root,
+        model_type=choice.model, snapshot=choice.snapshot, reads=_QUOTES, days=[choice.day],
     )  # fmt: skip
-    figure = smile_figure(shown, subtitle(choice))
+    point = None if strike is None else _point(choice, root, expiry, strike)
+    figure = smile_figure(shown, subtitle(choice), _price_unit(choice), point)
     alt = f"Quotes of {root} {expiry} at their implied vols, the fitted smile and its residuals."
     picture(choice, figure, shown.quotes, "smile", alt, str(expiry))
+    if point is not None:
+        _tell_point(point)
     smile = shown.smile
-    st.caption(
-        f"{smile['status']} to {smile['num_points'] or 0:,} quotes · RMSE "
-        f"{number(smile['rmse'], 3)} vol points · forward {number(smile['forward'])} USD · "
-        f"ATM {percent(smile['atm_vol'])} · "
-        + ("no arbitrage found" if smile["passes_no_arbitrage"] else "arbitrage found")
+    words = [
+        f"{smile['status']} to {smile['num_points'] or 0:,} quotes",
+        f"RMSE {number(smile['rmse'], 3)} vol points",
+        f"forward {number(smile['forward'])} USD",
+        f"ATM {percent(smile['atm_vol'])}",
+    ]
+    if smile["passes_no_arbitrage"] is not None:
+        words.append("no arbitrage found" if smile["passes_no_arbitrage"] else "arbitrage found")
+    st.caption(" · ".join(words))
+
+
+def _point(choice: Choice, root: str, expiry: date, strike: float) -> SurfacePoint:
+    return surface.at(
+        choice.symbol, expiry=expiry, root=root, strike=strike, on=choice.day,
+        model=choice.model, snapshot=choice.snapshot, lake=choice.lake,
+    )  # fmt: skip
+
+
+def _tell_point(point: SurfacePoint) -> None:
+    strike = f"**{number(point.strike)} USD**"
+    if point.implied_vol is None:
+        st.markdown(f"At {strike} no vol is supported: {point.reason}.")
+        return
+    error = "" if point.std_error is None else f" ± {percent(point.std_error)}"
+    st.markdown(
+        f"At {strike}: vol **{percent(point.implied_vol, 4)}**{error} a year, forward delta "
+        f"{number(point.delta, 4)}, log-moneyness {number(point.log_moneyness, 4)}"
     )
+
+
+def _price_unit(choice: Choice) -> str:
+    def unit_of(lake: Lake, symbol: str, day: date) -> str:
+        rows = lake.read("raw_options_chains", [day], symbols=[symbol], columns=["price_unit"])
+        return str(rows["price_unit"][0])
+
+    reads = ("raw_options_chains",)
+    return ask(choice.lake, unit_of, choice.symbol, choice.day, reads=reads, days=[choice.day])
 
 
 def _same_as_before(expiries: Sequence[Expiry], day: date) -> int:
     """Return the place of the expiry looked at before, or nearest to it; at first, to 30 days."""
-    before = st.session_state.get("expiry_seen", (expiries[0][0], day + timedelta(days=30)))
+    before = st.session_state.get("expiry_seen") or _asked_expiry(expiries[0][0], day)
     return min(
         range(len(expiries)),
         key=lambda n: (abs((expiries[n][1] - before[1]).days), expiries[n][0] != before[0]),
     )
 
 
-def _tell_unfitted(choice: Choice, missing: str) -> None:
-    st.warning(f"{missing[:1].upper()}{missing[1:]}.")
-    st.markdown("The chain is stored; this fits it and computes what follows:")
-    command = f"volsurf eod --symbol {choice.symbol} --date {choice.day}"
-    st.code(command, language="bash")
+def _asked_expiry(root: str, day: date) -> Expiry:
+    try:
+        expiry = date.fromisoformat(st.query_params.get("expiry", ""))
+    except ValueError:
+        expiry = day + timedelta(days=30)
+    return st.query_params.get("root", root), expiry

@@ -3,16 +3,22 @@
 Belongs here: the page. Not here: its pictures (`plots.terms`).
 """
 
+from collections.abc import Callable
+
 import polars as pl
 import streamlit as st
 
+from volsurf_app import queries
+from volsurf_app.pages.absence import tell_unfitted
 from volsurf_app.pages.answers import ask
 from volsurf_app.pages.choice import Choice
 from volsurf_app.pages.origin_panel import why_table
 from volsurf_app.pages.panels import figures_of, heading, number, percent, picture, subtitle
 from volsurf_app.plots import terms
 from volsurf_app.queries import evolution
-from volsurf_resources.lake import Lake
+from volsurf_app.queries.models import MODEL_TABLES
+from volsurf_app.queries.sheets import term_of
+from volsurf_tables.models import table_of
 from volsurf_tables.surface_slices import surface_slices
 
 READS = ("fitted_surfaces", "surface_points", "term_structure_params")
@@ -27,13 +33,19 @@ _LAWS = {
 
 def draw(choice: Choice) -> None:
     """Draw the page of the term structure."""
-    smiles = ask(
-        choice.lake, smiles_of_day, choice.symbol, choice.day, choice.model,
-        reads=READS[:1], days=[choice.day],
-    )  # fmt: skip
+    try:
+        smiles = ask(
+            choice.lake, term_of, choice.symbol, choice.day, choice.model, choice.snapshot,
+            reads=MODEL_TABLES, days=[choice.day],
+        )  # fmt: skip
+    except queries.NotStored as missing:
+        heading("Term structure", subtitle(choice), "no surface")
+        tell_unfitted(choice.settings, choice.symbol, choice.day, choice.model, str(missing))
+        return
     laws = _history(choice, evolution.power_laws, READS[2])
     law = laws.row(-1, named=True)
-    told = f"power laws through {law['num_expirations'] or 0} expiries, {law['status'] or 'none'}"
+    n = law["num_expirations"] or 0
+    told = f"power laws of SVI through {n} expiries, {law['status'] or 'none'}"
     heading("Term structure", subtitle(choice), told)
     _numbers(law)
     left, right = st.columns(2, gap="medium")
@@ -59,20 +71,11 @@ def draw(choice: Choice) -> None:
     why_table(choice, *READS)
 
 
-def smiles_of_day(lake: Lake, symbol: str, day: object, model: str) -> pl.DataFrame:
-    """Return a session's rows of one model with `days` to expiry, those with an ATM vol."""
-    rows = lake.read("fitted_surfaces", [day], symbols=[symbol])  # type: ignore[list-item]
-    ahead = (pl.col("expiration_date") - pl.col("quote_date")).dt.total_days()
-    own = rows.filter(pl.col("model_type") == model, pl.col("atm_vol").is_not_null())
-    return own.with_columns(days=ahead).filter(pl.col("days") > 0).sort("expiration_date", "root")
-
-
-def _history(choice: Choice, question: object, table: str, *more: object) -> pl.DataFrame:
+def _history(
+    choice: Choice, question: Callable[..., pl.DataFrame], table: str, *more: object
+) -> pl.DataFrame:
     past = choice.past
-    answer: pl.DataFrame = ask(
-        choice.lake, question, choice.symbol, past, *more, reads=(table,), days=past  # type: ignore[arg-type]
-    )  # fmt: skip
-    return answer
+    return ask(choice.lake, question, choice.symbol, past, *more, reads=(table,), days=past)
 
 
 def _numbers(law: dict[str, float | None]) -> None:
@@ -118,7 +121,8 @@ def _skew(choice: Choice, smiles: pl.DataFrame, law: dict[str, float | None]) ->
 
 
 def _forward(choice: Choice, smiles: pl.DataFrame) -> None:
-    forwards = evolution.forward_vols(surface_slices(smiles))
+    slices = surface_slices(smiles.with_columns(quote_date=pl.lit(choice.day)))
+    forwards = evolution.forward_vols(slices)
     figure = terms.forward_vol_figure(forwards, subtitle(choice))
     alt = "Forward volatility between neighbouring expiries."
     picture(choice, figure, forwards, "forward_vol", alt)
@@ -135,8 +139,10 @@ def _parameters(choice: Choice) -> None:
         "Smile nearest to", [30, 60, 90, 180], default=30, key="parameter_tenor", required=True,
         format_func=lambda days: f"{days} days", label_visibility="collapsed",
     )  # fmt: skip
-    history = _history(choice, evolution.parameters_near, READS[0], choice.model, tenor)
-    title = f"Parameters of the smile nearest to {tenor} days"
-    figure = terms.parameter_figure(history, title, subtitle(choice))
-    alt = "Raw SVI parameters of one smile per session."
+    own = table_of(choice.model).name
+    history = _history(choice, evolution.parameters_near, own, choice.model, tenor)
+    is_law = "expiration_date" not in history.columns
+    title = "Parameters" if is_law else f"Parameters of the smile nearest to {tenor} days"
+    figure = terms.parameter_figure(history, choice.model, title, subtitle(choice))
+    alt = f"Parameters of {choice.model}, session by session."
     picture(choice, figure, history, "parameters", alt)

@@ -11,17 +11,25 @@ import polars as pl
 from volsurf_app.plots import style
 from volsurf_app.plots.style import Figure, Trace
 from volsurf_app.queries import SmilePicture
+from volsurf_app.surface_answers import SurfacePoint
 
 _SIDES = (("PUT", "puts", style.PUT), ("CALL", "calls", style.CALL))
 _SHOWN_BEYOND = 0.15  # of the height of the fitted quotes, above and below them
 
 
-def smile_figure(picture: SmilePicture, subtitle: str) -> Figure:
-    """Draw one expiry over strikes: own implied vols above, residuals of the fit beneath."""
+def smile_figure(
+    picture: SmilePicture, subtitle: str, price_unit: str = "USD", point: SurfacePoint | None = None
+) -> Figure:
+    """Draw one expiry over strikes: own implied vols above, residuals of the fit beneath.
+
+    `price_unit` is that of bid and ask, `point` one of the smile that is to be marked.
+    """
     smile = picture.smile
     title = f"{smile['root']} {smile['expiration_date']}, {picture.days} days"
     figure = style.new_strips(title, subtitle, (0.76, 0.24), height=560)
-    figure.add(*_quotes(picture), *_curve(picture.curve))
+    figure.add(*_quotes(picture, price_unit), *_curve(picture.curve))
+    if point is not None:
+        figure.add(_marked(point))
     figure.add(*_residuals(picture.quotes), strip=2)
     if smile["forward"] is not None:
         figure.upright(smile["forward"], f"forward {smile['forward']:,.2f}")
@@ -29,15 +37,31 @@ def smile_figure(picture: SmilePicture, subtitle: str) -> Figure:
     return figure
 
 
-def _quotes(picture: SmilePicture) -> Iterable[Trace]:
+def _quotes(picture: SmilePicture, price_unit: str) -> Iterable[Trace]:
     seen = picture.quotes.filter(pl.col("iv_mid") > 0.0)
     for kind, name, colour in _SIDES:
         own = seen.filter(pl.col("option_type") == kind)
-        yield _bars(own.filter(~pl.col("is_used")), f"{name}, not fitted", colour, is_used=False)
-        yield _bars(own.filter("is_used"), name, colour, is_used=True)
+        parts = ((f"{name}, not fitted", False), (name, True))
+        for told, is_used in parts:
+            part = own.filter(pl.col("is_used") == is_used)
+            yield _bars(part, told, colour, price_unit, is_used=is_used)
 
 
-def _bars(quotes: pl.DataFrame, name: str, colour: str, *, is_used: bool) -> Trace:
+def _marked(point: SurfacePoint) -> Trace:
+    return {
+        "type": "scatter",
+        "name": "asked",
+        "x": [point.strike],
+        "y": [point.implied_vol],
+        "mode": "markers",
+        "showlegend": False,
+        "marker": {"color": style.GOOD, "symbol": "diamond", "size": 11},
+        "hovertemplate": "strike %{x:,.2f}<br>model vol %{y:.4%}<extra></extra>",
+    }
+
+
+def _bars(quotes: pl.DataFrame, name: str, colour: str, price_unit: str, *, is_used: bool) -> Trace:
+    digits = ".2f" if price_unit == "USD" else ".4f"
     told = quotes.select(
         "bid", "ask", "iv_bid", "iv_ask", why=pl.col("reject_reason").fill_null("fitted")
     )
@@ -64,7 +88,7 @@ def _bars(quotes: pl.DataFrame, name: str, colour: str, *, is_used: bool) -> Tra
         "error_y": bars,
         "visible": True if is_used else "legendonly",
         "hovertemplate": "strike %{x:,.2f}<br>mid vol %{y:.2%}<br>"
-        "bid-ask %{customdata[0]:.2f}-%{customdata[1]:.2f} USD<br>"
+        f"bid-ask %{{customdata[0]:{digits}}}-%{{customdata[1]:{digits}}} {price_unit}<br>"
         "vols %{customdata[2]:.2%}-%{customdata[3]:.2%}<br>%{customdata[4]}",
     }
 

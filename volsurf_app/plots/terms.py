@@ -17,7 +17,15 @@ _UNITS = {
     "svi_rho": "ρ",
     "svi_m": "m, log-moneyness",
     "svi_sigma": "σ, log-moneyness",
+    "alpha": "α, USD^(1−β) per √year",
+    "kappa": "κ, per year",
+    "theta": "θ, vol²",
+    "v0": "v₀, vol²",
+    "rho": "ρ",
+    "nu": "ν, per √year",
 }
+_UNITS_OF = {"HESTON": {"sigma": "σ, per year"}}
+_NO_PARAMETERS = ("quote_date", "root", "expiration_date", "days", "rmse", "status")
 
 
 def term_figure(
@@ -98,9 +106,11 @@ def tenor_figure(series: pl.DataFrame, column: str, title: str, unit: str, subti
     return figure
 
 
-def parameter_figure(history: pl.DataFrame, title: str, subtitle: str) -> Figure:
+def parameter_figure(history: pl.DataFrame, model: str, title: str, subtitle: str) -> Figure:
     """Draw the parameters of one smile per session, one strip each."""
-    return strips(history, _UNITS, title, subtitle, ".5g")
+    names = [name for name in history.columns if name not in _NO_PARAMETERS]
+    units = _UNITS | _UNITS_OF.get(model, {})
+    return strips(history, {name: units.get(name, name) for name in names}, title, subtitle, ".5g")
 
 
 def strips(

@@ -3,15 +3,24 @@
 Belongs here: series of stored points and parameters. Not here: the premium (`variance`).
 """
 
+import json
 from collections.abc import Sequence
 from datetime import date
 
 import polars as pl
 
+from volsurf_app.queries.models import model_rows
 from volsurf_resources.lake import Lake
+from volsurf_tables.stochastic_vol import HESTON_PARAMETERS
 from volsurf_tables.surface_slices import HAS_SMILE, best_first
 
 PARAMETERS = ("svi_a", "svi_b", "svi_rho", "svi_m", "svi_sigma")
+PARAMETERS_OF = {
+    "SVI": PARAMETERS,
+    "SSVI": PARAMETERS,
+    "SABR": ("alpha", "rho", "nu"),
+    "HESTON": HESTON_PARAMETERS,
+}
 
 
 def constant_maturity(
@@ -42,16 +51,36 @@ def constant_maturity(
 def parameters_near(
     lake: Lake, symbol: str, days: Sequence[date], model_type: str, tenor_days: int
 ) -> pl.DataFrame:
-    """Return, per session, the smile whose expiry is nearest to a tenor, with its parameters."""
-    fits = lake.read("fitted_surfaces", days, symbols=[symbol])
-    fits = fits.filter(HAS_SMILE, pl.col("model_type") == model_type)
+    """Return, per session, the smile whose expiry is nearest to a tenor, with its parameters.
+
+    Of Heston's model, which is one law for all expiries, the law.
+    """
+    fits = model_rows(lake, symbol, days, model_type).filter(HAS_SMILE)
+    ends = ("rmse", "status")
+    if "expiration_date" not in fits.columns:
+        return with_gaps(fits.select("quote_date", *PARAMETERS_OF[model_type], *ends), days)
     ahead = (pl.col("expiration_date") - pl.col("quote_date")).dt.total_days()
     nearest = best_first(fits.with_columns(days=ahead)).sort(
         "quote_date", (pl.col("days") - tenor_days).abs(), maintain_order=True
     )
     chosen = nearest.unique("quote_date", keep="first", maintain_order=True)
-    names = ("quote_date", "root", "expiration_date", "days", *PARAMETERS, "rmse", "status")
-    return with_gaps(chosen.select(names), days)
+    names = PARAMETERS_OF.get(model_type)
+    if names is None:
+        told = _told(chosen["parameters"])
+        names = tuple(name for name in told.columns if name not in chosen.columns)
+        chosen = chosen.hstack(told.select(names))
+    place = ("quote_date", "root", "expiration_date", "days")
+    return with_gaps(chosen.select(*place, *names, *ends), days)
+
+
+def _told(parameters: pl.Series) -> pl.DataFrame:
+    """Return parameters that are stored as JSON as columns; of a list, one column per place."""
+    rows = []
+    for text in parameters:
+        pairs = json.loads(text).items()
+        parts = [(n, x if isinstance(x, list) else [x]) for n, x in pairs]
+        rows.append({f"{n}{i or ''}": v for n, values in parts for i, v in enumerate(values)})
+    return pl.DataFrame(rows, infer_schema_length=None)
 
 
 def power_laws(lake: Lake, symbol: str, days: Sequence[date]) -> pl.DataFrame:

@@ -1,13 +1,19 @@
-"""How models compare, and the models whose parameters hold for a whole session.
+"""How models compare, which of them a session was fitted with, and their rows.
 
-Belongs here: scores, Heston. Not here: smiles, expiry by expiry (`surfaces`).
+Belongs here: scores, Heston, rows of any model whichever table holds them. Not here: what follows
+from smiles (`surfaces`, `diagnostics`).
 """
 
+from collections.abc import Sequence
 from datetime import date
 
 import polars as pl
 
+from volsurf_app.finding_surfaces import MODELS
 from volsurf_resources.lake import Lake
+from volsurf_tables.models import OWN_TABLES, SMILE_MODELS, table_of
+
+MODEL_TABLES = tuple(dict.fromkeys(t.name for t in (*OWN_TABLES.values(), SMILE_MODELS)))
 
 
 def model_scores(lake: Lake, symbol: str, day: date) -> pl.DataFrame:
@@ -19,3 +25,16 @@ def model_scores(lake: Lake, symbol: str, day: date) -> pl.DataFrame:
 def heston(lake: Lake, symbol: str, day: date) -> pl.DataFrame:
     """Return Heston's model of a session."""
     return lake.read("heston_surfaces", [day], symbols=[symbol])
+
+
+def stored_models(lake: Lake, symbol: str, day: date) -> list[str]:
+    """Return the models that a session was fitted with and that a surface can be read of."""
+    return [name for name in MODELS if not model_rows(lake, symbol, [day], name).is_empty()]
+
+
+def model_rows(lake: Lake, symbol: str, days: Sequence[date], model: str) -> pl.DataFrame:
+    """Return what the tables hold of one model's fits, with `model_type`."""
+    rows = lake.read(table_of(model).name, days, symbols=[symbol])
+    if "model_type" in rows.columns:
+        return rows.filter(pl.col("model_type") == model)
+    return rows.with_columns(model_type=pl.lit(model))

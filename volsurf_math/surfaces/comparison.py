@@ -106,12 +106,11 @@ def _wings(surface: Surface, tte: FloatArray) -> FloatArray:
 
 
 def _parameters(surface: Surface, tte: FloatArray) -> FloatArray:
-    """Parameters read linearly in time, NaN outside the expiries."""
-    columns = [
-        np.interp(tte, surface.tte, column, left=np.nan, right=np.nan)
-        for column in surface.parameters.T
-    ]
-    return np.column_stack(columns)
+    """Parameters read linearly in time, NaN outside the expiries; a surface may have none."""
+    found = np.empty((tte.size, surface.parameters.shape[1]))
+    for n, column in enumerate(surface.parameters.T):
+        found[:, n] = np.interp(tte, surface.tte, column, left=np.nan, right=np.nan)
+    return found
 
 
 def _mean(x: FloatArray, axis: int) -> FloatArray:
