@@ -3,7 +3,8 @@
 The server runs as `volsurf serve` does, in a process of its own; the load comes from this one, over
 loopback, by raw HTTP/1.1 on connections that stay open: a library's client would be the slower
 end. Latency is measured on one connection, throughput on several. The processor time of the server
-per request tells what it could do on a machine that does nothing else. HOME is a filled one.
+per request tells what it could do on a machine that does nothing else; the load of the machine
+(processes that want a core) stands beside every row. HOME is a filled one.
 """
 
 import asyncio
@@ -80,7 +81,8 @@ async def measure(port, pid, seconds):
         before = processor_ms(pid)
         rate = await throughput(port, path, seconds)
         used = (processor_ms(pid) - before) / max(rate * seconds, 1.0)
-        rows.append((name, *np.percentile(ms, (50, 99)), ms.max(), rate, used))
+        load = os.getloadavg()[0]
+        rows.append((name, *np.percentile(ms, (50, 99, 99.9)), ms.max(), rate, used, load))
     return rows
 
 
@@ -120,9 +122,12 @@ def main():
         server.terminate()
         server.wait()
     print(machine())
-    for name, p50, p99, worst, rate, used in rows:
-        latency = f"p50 {p50:6.2f} ms  p99 {p99:6.2f} ms  max {worst:6.1f} ms"
-        print(f"{name:18s} {latency}  {rate:6.0f}/s  {used:5.2f} ms of processor time each")
+    print(
+        f"{'ms':18s}{'p50':>8}{'p99':>8}{'p99.9':>8}{'max':>8}{'per s':>8}{'cpu ms':>8}{'load':>6}"
+    )
+    for name, *latency, rate, used, load in rows:
+        told = "".join(f"{ms:8.2f}" for ms in latency)
+        print(f"{name:18s}{told}{rate:8.0f}{used:8.2f}{load:6.1f}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Belongs here: frozen records, plain enough for JSON. Not here: how they are foun
 
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
+from functools import cache
 from typing import TypeVar
 
 from volsurf_app.questions import Axis
@@ -231,4 +232,9 @@ def units_of(answer: type, table: Table) -> dict[str, str]:
 
 def of_row(answer: type[_Answer], row: Row) -> _Answer:
     """Return the record whose fields are columns of a stored row."""
-    return answer(**{f.name: row.get(f.name) for f in fields(answer)})  # type: ignore[arg-type]
+    return answer(**{name: row.get(name) for name in _names(answer)})
+
+
+@cache
+def _names(answer: type) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(answer))

@@ -4,6 +4,7 @@ Belongs here: putting routes, limits and problems together, and where to listen.
 asked or answered.
 """
 
+import gc
 import logging
 from typing import Any
 
@@ -44,8 +45,9 @@ def serve(settings: Settings, host: str | None = None, port: int | None = None) 
     import uvicorn
 
     options = options_of(settings, host, port)
+    served = application(settings)[1]
     warm_up()
-    uvicorn.run(application(settings)[1], **options)
+    uvicorn.run(served, **options)
 
 
 def options_of(
@@ -72,8 +74,14 @@ def options_of(
 
 
 def warm_up() -> None:
-    """Compile what greeks need, so that the first caller does not wait for it."""
+    """Compile what greeks need, so that the first caller does not wait for it.
+
+    What is loaded by then stays: the search for garbage need not look through it again, which would
+    hold up a request now and then for as long as a hundred others take.
+    """
     from volsurf_math.greeks import black_greeks
 
     black_greeks(100.0, 100.0, 1.0, 0.2, 1.0, True)
+    gc.collect()
+    gc.freeze()
     logging.getLogger("volsurf.api").debug("kernels are ready")

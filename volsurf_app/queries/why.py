@@ -167,7 +167,7 @@ def pairs_of(quotes: pl.DataFrame, issues: pl.DataFrame, forward: Row) -> pl.Dat
 
     They are the `n_pairs` pairs of usable quotes nearest to the strike where call and put cost the
     same. Prices are in USD; `pair_forward` is strike + (call - put) / discount_factor, without
-    early exercise. A coin-settled pair has its strike moved as the underlying moved between the quotes.
+    early exercise. A coin-settled pair has its strike moved as the underlying moved between quotes.
     """
     n, forward_usd = forward.get("n_pairs") or 0, forward.get("forward")
     bad = issues.filter(pl.col("severity") == "error")["contract_id"].implode()

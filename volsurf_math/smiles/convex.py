@@ -8,7 +8,8 @@ to first order, and roughness of the masses against those of the quoted smile ar
 that a quadratic programme finds the best one.
 
 This is the benchmark curve that parametric smiles are compared with; a fit takes tens of
-milliseconds. It needs cvxpy, which is imported when a smile is fitted.
+milliseconds. It needs cvxpy, which is imported when a smile is fitted, and compiled prices, which
+are loaded when a smile is read.
 
 Belongs here: the curve and its fit.
 """
@@ -18,9 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from volsurf_math.black import undiscounted_price
-from volsurf_math.implied_vol import implied_vol
 from volsurf_math.smiles.base import Fit, FitStatus, FloatArray, usable_quotes
 
 MIN_POINTS = 5
@@ -68,6 +68,8 @@ class ConvexSmile:
                 break
             reach = np.where(price >= _LEAST_PRICE, reach, 0.9 * reach)
             price = self.price(reach)
+        from volsurf_math.implied_vol import implied_vol
+
         vol, _ = implied_vol(price, 1.0, np.exp(reach), 1.0, 1.0, reach >= 0.0)
         return vol * vol
 
@@ -93,7 +95,7 @@ class ConvexSmile:
         """
         keep = usable_quotes(k, w, weight)
         k, w, weight = k[keep], w[keep], weight[keep]
-        is_priced = undiscounted_price(1.0, np.exp(k), w, k >= 0.0) > _LEAST_QUOTE
+        is_priced = _lognormal_price(1.0, np.exp(k), w, k >= 0.0) > _LEAST_QUOTE
         is_priced &= _price_slope(k, w) > _LEAST_QUOTE
         k, w, weight = k[is_priced], w[is_priced], weight[is_priced]
         if np.unique(k).size < MIN_POINTS:
@@ -121,10 +123,19 @@ def _price_slope(k: FloatArray, w: FloatArray) -> FloatArray:
     return np.exp(-0.5 * d1 * d1) / (2.0 * np.sqrt(2.0 * np.pi) * root)
 
 
+def _lognormal_price(
+    forward: ArrayLike, strike: ArrayLike, w: ArrayLike, is_call: ArrayLike
+) -> FloatArray:
+    """Undiscounted price; compiled kernels are loaded when the first one is asked for."""
+    from volsurf_math.black import undiscounted_price
+
+    return np.asarray(undiscounted_price(forward, strike, w, is_call))
+
+
 def _kernel_prices(k: FloatArray, log_mean: FloatArray, variance: FloatArray) -> FloatArray:
     """Out-of-the-money price of each kernel, shape (*k.shape, n_kernels)."""
     strike, is_call = np.exp(k)[..., None], (k >= 0.0)[..., None]
-    return np.asarray(undiscounted_price(np.exp(log_mean), strike, variance, is_call))
+    return _lognormal_price(np.exp(log_mean), strike, variance, is_call)
 
 
 def _kernels(k: FloatArray, w: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -152,7 +163,7 @@ def _quadratic_programme(
 ) -> FloatArray | None:  # fmt: skip
     """Masses of the kernels; None if the solver fails."""
     cp = _cvxpy()
-    quoted = undiscounted_price(1.0, np.exp(k), w, k >= 0.0)
+    quoted = _lognormal_price(1.0, np.exp(k), w, k >= 0.0)
     scale = np.sqrt(weight) / _price_slope(k, w)
     relative = cp.Variable(prior.size, nonneg=True)  # masses over their prior: all of order one
     design = scale[:, None] * _kernel_prices(k, log_mean, variance) * prior

@@ -148,7 +148,7 @@ class Surface:
 
     def _smile(self, slices: IntArray) -> TotalVariance:
         """Total variance as a function of k, of slice slices[i] at k[i]."""
-        a, b, rho, m, sigma = np.moveaxis(self.parameters[slices], -1, 0)
+        a, b, rho, m, sigma = self.parameters.T[:, slices]
 
         def total_variance(k: FloatArray) -> FloatArray:
             x = k - m
@@ -160,18 +160,15 @@ class Surface:
         self, k: FloatArray, tte: FloatArray, near: IntArray, far: IntArray, theta: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """Implied volatility and its standard error; errors of the two slices are independent."""
-        total = self._blend(k, near, far, theta)
+        before, after = self._smile(near)(k), self._smile(far)(k)
+        total = (1.0 - theta) * before + theta * after
         vol = np.sqrt(np.where(total > 0.0, total, np.nan) / tte)
         square = np.zeros_like(vol)
-        for slices, share in ((near, 1.0 - theta), (far, theta)):
+        for w, slices, share in ((before, near, 1.0 - theta), (after, far, theta)):
             # dw = 2 vol tte dvol = 2 sqrt(w tte) dvol
-            w = np.maximum(self._smile(slices)(k), 0.0)
-            part = share * 2.0 * np.sqrt(w * self.tte[slices]) * self.std_error[slices]
-            square += np.where(share > 0.0, part, 0.0) ** 2
+            part = share * 2.0 * np.sqrt(np.maximum(w, 0.0) * self.tte[slices])
+            square += np.where(share > 0.0, part * self.std_error[slices], 0.0) ** 2
         return vol, np.sqrt(square) / (2.0 * vol * tte)
-
-    def _blend(self, k: FloatArray, near: IntArray, far: IntArray, theta: FloatArray) -> FloatArray:
-        return (1.0 - theta) * self._smile(near)(k) + theta * self._smile(far)(k)
 
     def _k_at_delta(
         self,
