@@ -7,21 +7,29 @@ database makes SQLite copy its journal back and sync, every commit syncs as well
 compiles every statement anew: that is most of the cost of an event. Connections that stay open
 spare the first and the last, `synchronous=NORMAL` the second. With the write-ahead journal that
 Dagster uses, a crash of the process loses nothing; a power cut may lose the last events, never the
-lake, which syncs its own files.
+lake, which syncs its own files. A planned check has a row for every partition of its run, each with
+the event whole: that is serialised once.
 """
 
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster import DagsterInstance
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationPlanned,
+)
+from dagster._core.events.log import EventLogEntry
 from dagster._core.instance.ref import InstanceRef
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
-from dagster._serdes import ConfigurableClassData
+from dagster._serdes import ConfigurableClassData, serialize_value
 from sqlalchemy import Connection, Engine, create_engine
 
 _ENGINES = 4  # the index of all runs, and the runs of the moment
@@ -60,6 +68,32 @@ class PooledEventLog(SqliteEventLogStorage):
         while len(self._engines) > _ENGINES:
             self._engines.popitem(last=False)[1].dispose()
         return engine
+
+    def _store_asset_check_evaluation_planned(
+        self, event: EventLogEntry, event_id: int | None
+    ) -> None:
+        """Write one row for each partition, as the storage does, of an event serialised once."""
+        planned = event.dagster_event.event_specific_data if event.dagster_event else None
+        if not isinstance(planned, AssetCheckEvaluationPlanned):
+            raise TypeError(f"not a planned check: {event}")
+        subset = planned.partitions_subset
+        row = {
+            "asset_key": planned.asset_key.to_string(),
+            "check_name": planned.check_name,
+            "run_id": event.run_id,
+            "execution_status": AssetCheckExecutionRecordStatus.PLANNED.value,
+            "evaluation_event": serialize_value(event),
+            "evaluation_event_timestamp": datetime.fromtimestamp(event.timestamp, UTC).replace(
+                tzinfo=None
+            ),
+            "evaluation_event_storage_id": event_id,
+        }
+        rows = [
+            row | {"partition": key} for key in (subset.get_partition_keys() if subset else [None])
+        ]
+        if rows:
+            with self.index_connection() as connection:
+                connection.execute(AssetCheckExecutionsTable.insert(), rows)
 
     def dispose(self) -> None:
         """Close all connections."""
