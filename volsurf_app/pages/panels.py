@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+_LETTER_WIDTH = 8  # px
 _NUMBER_WIDTH = 150  # px: two stand side by side on a phone
 
 
@@ -95,7 +96,8 @@ def _column(frame: "pl.DataFrame", name: str, title: str, shape: str | None) -> 
         shape = "YYYY-MM-DD" if is_day else "YYYY-MM-DD HH:mm:ss"
         kind = st.column_config.DateColumn if is_day else st.column_config.DatetimeColumn
         return kind(title, format=shape)
-    return st.column_config.Column(title)
+    longest = max((len(str(value)) for value in frame[name]), default=0)
+    return st.column_config.Column(title, width=_LETTER_WIDTH * max(longest, len(title)) + 20)
 
 
 def percent(value: float | None, digits: int = 2) -> str:

@@ -26,12 +26,11 @@ def choose_day(symbol: str, days: Sequence[date]) -> date:
         st.toast(f"{symbol}: new session {days[-1]}", icon=":material/update:")
     elif st.session_state[WIDGET] not in days:  # of another symbol
         st.session_state[WIDGET] = _nearest(st.session_state[WIDGET], days)
-    with st.sidebar:
-        if len(days) == 1:
-            st.markdown(f"Session  \n**{days[0]}**")
-            return days[0]
-        chosen = st.select_slider("Session", days, key=WIDGET, on_change=forget_asked)
-        _steps(days, chosen)
+    if len(days) == 1:
+        st.markdown(f"Session  \n**{days[0]}**")
+        return days[0]
+    chosen = st.select_slider("Session", days, key=WIDGET, on_change=forget_asked)
+    _steps(days, chosen)
     return chosen
 
 

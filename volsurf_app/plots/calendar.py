@@ -12,7 +12,7 @@ from volsurf_app.plots import style
 from volsurf_app.plots.style import Figure, Trace
 
 _MOST_SEPARATE = 120  # columns wider than the line between them
-_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri")
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _NEVER, _MISSING, _STORED = 0, 1, 2
 _SHADES = ("#e4e8ed", "#e39a90", "#7fb8a2")
 _COLOURS = [[(n + end) / 3, shade] for n, shade in enumerate(_SHADES) for end in (0, 1)]
@@ -53,11 +53,12 @@ def calendar_figure(covered: pl.DataFrame, table: str, subtitle: str) -> Figure:
         y={"autorange": "reversed", "showgrid": False},
     )  # fmt: skip
     stored, told = [], []
-    for weekday in range(len(_WEEKDAYS)):
+    names = _WEEKDAYS if any(day.weekday() > 4 for day in days) else _WEEKDAYS[:5]
+    for weekday in range(len(names)):
         row = [week + timedelta(days=weekday) for week in weeks]
         stored.append([_state(there.get(day), is_used=any(there.values())) for day in row])
         told.append([f"{day}: {_word(there.get(day))}" for day in row])
-    figure.add(_cells(weeks, list(_WEEKDAYS), stored, told))
+    figure.add(_cells(weeks, list(names), stored, told))
     return figure
 
 

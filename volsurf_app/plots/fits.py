@@ -16,7 +16,7 @@ def error_figure(history: pl.DataFrame, subtitle: str) -> Figure:
     figure = style.new_figure(
         "Fit error",
         subtitle,
-        x=style.SESSIONS,
+        x=style.sessions(history["quote_date"].to_list()),
         y={"title": "RMSE, vol points", "rangemode": "tozero"},
     )
     days = history["quote_date"].to_list()
@@ -35,7 +35,10 @@ def error_figure(history: pl.DataFrame, subtitle: str) -> Figure:
 def outcome_figure(history: pl.DataFrame, subtitle: str) -> Figure:
     """Draw how many smiles were fitted, carried, skipped, failed, and how many violate."""
     figure = style.new_figure(
-        "Outcome of the fits", subtitle, x=style.SESSIONS, y={"title": "smiles"}
+        "Outcome of the fits",
+        subtitle,
+        x=style.sessions(history["quote_date"].to_list()),
+        y={"title": "smiles"},
     )
     days = history["quote_date"].to_list()
     colours = {

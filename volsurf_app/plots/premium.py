@@ -10,6 +10,7 @@ import polars as pl
 from volsurf_app.plots import style
 from volsurf_app.plots.style import Figure
 
+_FEW = 8
 _MOST_BINS = 40
 
 
@@ -39,17 +40,17 @@ def series_figure(rows: pl.DataFrame, names: Compared, subtitle: str) -> Figure:
         names.premium_name, days, rows[names.premium].to_list(), style.PREMIUM, ".2%",
     )  # fmt: skip
     figure.add(premium, strip=2)
-    figure.axis("y", title="volatility, annual", tickformat=".0%")
+    figure.axis("y", title="volatility, annual", tickformat=".1~%")
     figure.axis("y", strip=2, title="premium, vol", tickformat=".1%")
     figure.axis("y", strip=2, zeroline=True, zerolinecolor=style.EXTRAPOLATED)
-    figure.axis("x", title=style.SESSIONS["title"])
+    figure.axis("x", **style.sessions(days))
     figure.layout["hovermode"] = "x"
     return figure
 
 
 def scatter_figure(rows: pl.DataFrame, names: Compared, subtitle: str) -> Figure:
     """Draw each session at its realised and implied volatility; on the line both are equal."""
-    percent = {"tickformat": ".0%"}
+    percent = {"tickformat": ".1~%"}
     figure = style.new_figure(
         "Implied against realised",
         subtitle,
@@ -103,9 +104,11 @@ def distribution_figure(
         subtitle,
         height=400,
         x={"title": f"{names.premium_name}, vol", "tickformat": ".1%"},
-        y={"title": "sessions"},
+        y={"title": "sessions", "rangemode": "tozero"},
     )
     values = rows[names.premium].drop_nulls()
+    if values.len() < _FEW:
+        figure.axis("y", dtick=1)
     if values.is_empty():
         return figure.say("no session has a premium")
     figure.add(

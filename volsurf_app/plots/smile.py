@@ -148,7 +148,7 @@ def _residuals(quotes: pl.DataFrame) -> Iterable[Trace]:
 
 def _frame(figure: Figure, picture: SmilePicture) -> None:
     """Show what was fitted and its extrapolation; far quotes are there to be zoomed to."""
-    figure.axis("y", title="implied vol, annual", tickformat=".0%")
+    figure.axis("y", title="implied vol, annual", tickformat=".1~%")
     figure.axis(
         "y", strip=2, title="fit − mid,<br>vol points", nticks=4,
         zeroline=True, zerolinecolor=style.EXTRAPOLATED,

@@ -9,6 +9,7 @@ figure that a page shows instead.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 PUT, CALL = "#c8553d", "#2f6db5"
@@ -22,9 +23,9 @@ RISING = [[n / 5, colour] for n, colour in enumerate(_BLUES)]  # low to high
 DIVERGING = [[0.0, "#2f6db5"], [0.5, "#f7f7f5"], [1.0, "#c8553d"]]  # fell, same, rose
 
 FONT = '"Source Sans 3", "Source Sans Pro", "Source Sans", "Helvetica Neue", Arial, sans-serif'
-SESSIONS = {"title": "session"}
 _HEIGHT = 380
 _FEW_POINTS = 60
+_FEW_SESSIONS = 4
 _GAP = 0.045  # between strips, share of the height
 
 Trace = dict[str, Any]
@@ -107,6 +108,20 @@ def new_strips(title: str, subtitle: str, shares: Sequence[float], *, height: in
         axes[f"yaxis{n if n > 1 else ''}"] = axis_look() | {"domain": [bottom, top]}
         top = bottom - _GAP
     return Figure(_layout(title, subtitle, height) | axes)
+
+
+def sessions(days: Sequence[date]) -> dict[str, Any]:
+    """Return an axis of sessions; of a few, each is named, for else Plotly counts milliseconds."""
+    named = {"title": "session"}
+    if not 0 < len(days) <= _FEW_SESSIONS:
+        return named
+    first, last = (datetime.combine(day, time()) for day in (min(days), max(days)))
+    margin = timedelta(hours=12)
+    return named | {
+        "tickvals": [str(day) for day in days],
+        "tickformat": "%b %-d<br>%Y",
+        "range": [str(first - margin), str(last + margin)],
+    }
 
 
 def axis_look() -> dict[str, Any]:

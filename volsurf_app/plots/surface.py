@@ -48,10 +48,10 @@ def _scene(sheet: SurfaceSheet, *, is_strike: bool) -> dict[str, Any]:
             "ticktext": [str(day) for day in ticks],
             "autorange": "reversed",
         },
-        "zaxis": _axis("implied vol, annual") | {"tickformat": ".0%"},
+        "zaxis": _axis("implied vol, annual") | {"tickformat": ".1~%"},
         "camera": {
-            "eye": {"x": 1.95, "y": 2.1, "z": 1.05},
-            "center": {"x": 0.0, "y": 0.0, "z": -0.12},
+            "eye": {"x": 1.72, "y": 1.85, "z": 0.92},
+            "center": {"x": 0.0, "y": 0.0, "z": -0.14},
         },
         "aspectratio": {"x": 1.0, "y": 1.0, "z": 0.7},
     }

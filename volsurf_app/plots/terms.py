@@ -10,7 +10,11 @@ import polars as pl
 from volsurf_app.plots import style
 from volsurf_app.plots.style import Figure
 
-_DAYS = {"title": "days to expiry", "type": "log", "tickvals": (7, 14, 30, 60, 90, 180, 365, 730)}
+_DAYS = {
+    "title": "days to expiry",
+    "type": "log",
+    "tickvals": (1, 3, 7, 14, 30, 60, 90, 180, 365, 730),
+}
 _UNITS = {
     "svi_a": "a, vol² years",
     "svi_b": "b, vol² years",
@@ -32,7 +36,7 @@ def term_figure(
     smiles: pl.DataFrame, column: str, title: str, unit: str, subtitle: str, colour: str = style.FIT
 ) -> Figure:
     """Draw a decimal column of smiles over days to expiry with its standard error, by outcome."""
-    figure = style.new_figure(title, subtitle, x=_DAYS, y={"title": unit, "tickformat": ".1%"})
+    figure = style.new_figure(title, subtitle, x=_DAYS, y={"title": unit, "tickformat": ".1~%"})
     for status, symbol in (("fitted", "circle"), ("carried", "circle-open"), ("skipped", "x")):
         own = smiles.filter(pl.col("status") == status, pl.col(column).is_not_null())
         if own.is_empty():
@@ -80,7 +84,7 @@ def forward_vol_figure(forwards: pl.DataFrame, subtitle: str) -> Figure:
         "Forward volatility at the forward",
         subtitle,
         x=_DAYS,
-        y={"title": "forward vol, annual", "tickformat": ".1%"},
+        y={"title": "forward vol, annual", "tickformat": ".1~%"},
     )
     x: list[float | None] = []
     y: list[float | None] = []
@@ -94,7 +98,10 @@ def forward_vol_figure(forwards: pl.DataFrame, subtitle: str) -> Figure:
 def tenor_figure(series: pl.DataFrame, column: str, title: str, unit: str, subtitle: str) -> Figure:
     """Draw a decimal column of constant maturities over sessions, a line per tenor."""
     figure = style.new_figure(
-        title, subtitle, x=style.SESSIONS, y={"title": unit, "tickformat": ".1%"}
+        title,
+        subtitle,
+        x=style.sessions(series["quote_date"].unique().sort().to_list()),
+        y={"title": unit, "tickformat": ".1~%"},
     )
     is_there = pl.col(column).is_not_null().any().over("tenor_days")
     tenors = series.filter(is_there)["tenor_days"].unique().sort()
@@ -125,6 +132,6 @@ def strips(
         trace = style.line(name, days, history[name].to_list(), style.FIT, unit, showlegend=False)
         figure.add(trace, strip=n)
         figure.axis("y", strip=n, title=columns[name].replace(", ", ",<br>"), nticks=4)
-    figure.axis("x", title=style.SESSIONS["title"])
+    figure.axis("x", **style.sessions(days))
     figure.layout["hovermode"] = "x"
     return figure
