@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
@@ -28,6 +29,8 @@ SIDES = {"PUT": (style.PUT, "v", "put"), "CALL": (style.CALL, "^", "call")}
 GRID, OUTSIDE = "#e5e7eb", "#f3f4f6"
 _LINES = ((15, "bold", 0.952), (9.5, "normal", 0.918), (9.5, "normal", 0.887))  # of the caption
 _QUICK = {"compress_level": 1}  # of PNG: larger files in a third of the time
+
+rcParams["text.hinting"] = "none"  # letters as they are designed, in half the time
 
 
 def write_graphs(

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.app.conftest import DAYS
-from volsurf_app import queries
+from volsurf_app import queries, surface
 from volsurf_resources.lake import Lake
 
 DAY = DAYS[1]
@@ -41,6 +41,23 @@ def test_there_is_one_graph_per_fitted_expiry_and_no_old_one(volsurf, lake, fill
         with Image.open(folder / name) as image:
             image.verify()
             assert image.size == (1210, 836)
+
+
+@pytest.mark.parametrize("model", ["ssvi", "sabr", "heston", "gvv", "polynomial"])
+def test_every_model_is_drawn(lake, tmp_path, model):
+    from volsurf_app.finding_surfaces import model_named
+    from volsurf_app.graphs import draw_smile, new_figure
+
+    name, figure = model_named(model), new_figure()
+    pictures = queries.smile_pictures(lake, "SPY", DAY, model_type=name, statuses=("fitted",))
+    assert len(pictures) == fitted(lake).height  # all models are fitted where SVI is
+    draw_smile(figure, pictures[5])
+    (curve,) = (line for line in figure.axes[0].lines if "over the fitted" in line.get_label())
+    smile = pictures[5].smile
+    for strike, vol in list(zip(*curve.get_data(), strict=True))[1:-1:25]:
+        terms = {"expiry": smile["expiration_date"], "root": smile["root"], "strike": strike}
+        point = surface.at("SPY", **terms, on=DAY, model=model, lake=lake)
+        assert 100.0 * point.implied_vol == pytest.approx(vol, rel=1e-10)
 
 
 def test_graphs_of_other_sessions_and_symbols_stay(lake, tmp_path):
@@ -140,7 +157,8 @@ def test_every_table_and_view_can_be_exported(lake):
         (("graphs", "../SPY"), 2, "is no symbol"),
         (("graphs", "SPY", "--date", "soon"), 2, "is no date"),
         (("graphs", "SPY", "--date", DAYS[2]), 1, f"nearest stored: {DAY}"),
-        (("graphs", "SPY", "--model", "magic"), 2, "--model"),
+        (("graphs", "SPY", "--model", "magic"), 2, "one of SVI"),
+        (("graphs", "SPY", "--model", "convex"), 1, "no such CONVEX smile"),
         (("graphs", "SPY", "--out", __file__), 2, "is a file"),
         (("export", "passwords"), 2, "no table or view"),
         (("export", "fitted_surfaces; DROP TABLE x"), 2, "no table or view"),

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from volsurf_app.cli.analytics import stored_symbol
-from volsurf_app.cli.arguments import Symbol, settings_of
+from volsurf_app.cli.arguments import Model, Symbol, settings_of
 from volsurf_app.cli.console import console
-from volsurf_app.cli.stored import Model, ModelOption, StoredDay, stored_session
+from volsurf_app.cli.stored import StoredDay, stored_session
+from volsurf_app.cli.surface import bad_questions_refused
 
 if TYPE_CHECKING:
     from volsurf_resources.settings import Settings
@@ -26,7 +27,7 @@ Folder = Annotated[
 def graphs(
     symbol: Symbol = None,
     date: StoredDay = None,
-    model: ModelOption = Model.SVI,
+    model: Model = "svi",
     out: Folder = None,
 ) -> None:
     """Draw one PNG per fitted expiry of a session; graphs of that session are replaced."""
@@ -34,20 +35,21 @@ def graphs(
 
 
 def draw(
-    settings: "Settings", symbol: str | None, date: str | None, model: Model, out: Path | None
+    settings: "Settings", symbol: str | None, date: str | None, model: str, out: Path | None
 ) -> None:
     """Draw the smiles of a session of the settings' market, and say how many and where."""
     from rich.progress import track
 
     from volsurf_app import queries
+    from volsurf_app.finding_surfaces import model_named
     from volsurf_app.graphs import write_graphs
 
     started = time.perf_counter()
     lake, asked = stored_symbol(symbol, settings)
     day = stored_session(lake, asked, date)
-    pictures = queries.smile_pictures(
-        lake, asked, day, model_type=model.stored, statuses=("fitted",)
-    )
+    with bad_questions_refused():
+        name = model_named(model)
+    pictures = queries.smile_pictures(lake, asked, day, model_type=name, statuses=("fitted",))
     folder = out or settings.volsurf_home / "graphs"
     written = write_graphs(pictures, asked, day, folder)
     progress = track(
@@ -55,4 +57,4 @@ def draw(
     )
     n = len(list(progress))
     elapsed = time.perf_counter() - started
-    console.print(f"{n} graphs of {asked} {day}, {model.stored}, in {folder} ({elapsed:.1f} s)")
+    console.print(f"{n} graphs of {asked} {day}, {name}, in {folder} ({elapsed:.1f} s)")
