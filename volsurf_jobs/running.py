@@ -20,7 +20,7 @@ from volsurf_assets.partitions import PLACES
 from volsurf_assets.settling import stale_partitions
 from volsurf_jobs.alerts import tell_of_run
 from volsurf_jobs.definitions import definitions_for, lake_of, utc_now
-from volsurf_jobs.failures import causes
+from volsurf_jobs.failures import note_failing, was_interrupted
 from volsurf_jobs.home import open_instance, process_tag
 from volsurf_jobs.outcomes import OnProgress, Outcome, Steps, Summary
 from volsurf_jobs.ranges import neighbours, range_tags
@@ -120,7 +120,7 @@ class Runner:
                 if not outcome.problems and not self._has_chain(day, wanted):
                     outcome.problems[RAW_OPTIONS_CHAINS.name] = "not in the lake: ingest it first"
             settled = self._settle(outcomes) if compute else 0
-            _note_failing(self._run("publish", {}, {}), [*outcomes][-1:], [], outcomes)
+            note_failing(self._run("publish", {}, {}), [*outcomes][-1:], [], outcomes)
             summary = Summary(tuple(outcomes.values()), tuple(self.run_ids), settled)
             _log.log(summary.level, "%s: %s", ", ".join(wanted), summary)
             return summary
@@ -145,7 +145,7 @@ class Runner:
             listening(table, day, problem)
 
         listening, self._listen = self._listen, count
-        _note_failing(self._run("settle", {}, {}), [*outcomes][-1:], [], outcomes)
+        note_failing(self._run("settle", {}, {}), [*outcomes][-1:], [], outcomes)
         self._listen = listening
         return made
 
@@ -164,7 +164,7 @@ class Runner:
         config = {"symbols": list(symbols), "only_missing": not force, "retries": False}
         for chunk in neighbours(days, self.lake.calendar, SESSIONS_PER_RUN):
             result = self._run_range("ingest", chunk, tables, config)
-            _note_failing(result, chunk, tables, outcomes)
+            note_failing(result, chunk, tables, outcomes)
             for day in chunk:
                 why_not = outcomes[day].problems.keys() & {RAW_OPTIONS_CHAINS.name, "ingest"}
                 outcomes[day].fetched = not why_not
@@ -180,7 +180,7 @@ class Runner:
         config = {"symbols": list(symbols), "only_missing": True, "retries": False}
         for chunk in neighbours(missing, self.lake.calendar):
             result = self._run_range("ingest", chunk, [UNDERLYING_PRICES.name], config)
-            _note_failing(result, [*outcomes][-1:], [], outcomes)
+            note_failing(result, [*outcomes][-1:], [], outcomes)
 
     def _compute(
         self, outcomes: dict[date, Outcome], symbols: Sequence[str], recipes: Sequence[Any],
@@ -199,7 +199,7 @@ class Runner:
             bad: set[date] = set()
             for chunk in neighbours(days, self.lake.calendar):
                 result = self._run_range("compute", chunk, names, config)
-                failing = _note_failing(result, chunk, names, outcomes)
+                failing = note_failing(result, chunk, names, outcomes)
                 bad |= failing
                 if not failing:
                     for day in chunk:
@@ -254,7 +254,7 @@ class Runner:
         self.run_ids.append(result.run_id)
         if run := self._instance.get_run_by_id(result.run_id):
             tell_of_run(self._instance, run, self.settings)
-        if _was_interrupted(result):
+        if was_interrupted(result):
             raise KeyboardInterrupt
         return result
 
@@ -291,22 +291,3 @@ def _needed(tables: Sequence[str] | None) -> list[Any]:
         needed.add(name)
         new += [t.name for t in by_name[name].reads if t.name in by_name and t.name not in needed]
     return [recipe for recipe in RECIPES if recipe.table.name in needed]
-
-
-def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
-    """Whether a step was ended by Ctrl-C, which Dagster reports as its failure."""
-    errors = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
-    return any(e and e.cls_name == dg.DagsterExecutionInterruptedError.__name__ for e in errors)
-
-
-def _note_failing(
-    result: dg.ExecuteInProcessResult, days: Sequence[date], tables: Sequence[str],
-    outcomes: dict[date, Outcome],
-) -> set[date]:  # fmt: skip
-    """Return the sessions that failed in `tables`; a run that failed otherwise fails them all."""
-    failing = {day for day in days if set(tables) & set(outcomes[day].problems)}
-    if not result.success and not failing:
-        failing = set(days)
-        for day in failing:
-            outcomes[day].problems[result.job_def.name] = "; ".join(causes(result.all_events))
-    return failing
