@@ -7,11 +7,8 @@ the figure that Plotly drew.
 import io
 import json
 import re
-import shutil
-import socket
 import subprocess
 import sys
-import time
 from datetime import date
 from pathlib import Path
 from threading import Event, Thread
@@ -21,22 +18,14 @@ import polars as pl
 import pytest
 
 from tests.app.conftest import DAYS
-from tests.app.web_home import fill
+from tests.app.web_home import CHROMIUM, PATIENCE_MS, ROOT, browsing, fill, serving_pages
 from volsurf_app import queries
 from volsurf_app.pages import application
 from volsurf_app.queries import diagnostics as fits
 from volsurf_app.queries import differences, evolution, sheets
 from volsurf_app.queries.afterwards import premium_ex_post
 
-ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium")
-PATIENCE_MS = 90_000
 NEWEST, BEFORE = DAYS[-2], DAYS[-3]
-BROWSER = [
-    *("--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader", "--no-first-run"),
-    *("--disable-background-networking", "--disable-quic", "--disable-component-update"),
-    "--disable-sync",
-]
 DRAWN = """() => { const all = [...document.querySelectorAll('.volsurf-picture')];
   return all.length > 0 && all.every(one => one.data && one.data === one.wanted.data)
     && !document.querySelector('[data-testid=stStatusWidget]') }"""
@@ -52,39 +41,14 @@ def lake(filled_home, tmp_path_factory):
 @pytest.fixture(scope="module")
 def server(lake):
     """Address of the pages of the filled home."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    home = lake.root.parent
-    command = [sys.executable, "-m", "volsurf_app", "web", "--port", str(port)]
-    environment = {"VOLSURF_HOME": str(home), "PATH": "/usr/bin:/bin", "HOME": str(home)}
-    with (home / "web.log").open("w") as log:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(600):
-            try:
-                with urlopen(f"{address}/health", timeout=5):
-                    break
-            except OSError:
-                assert process.poll() is None, (home / "web.log").read_text()
-                time.sleep(0.1)
+    with serving_pages(lake.root.parent) as address:
         yield address
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER)
+    with browsing() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture

@@ -1,13 +1,23 @@
-"""A home for the pages: two computed sessions, and before them sessions made for the purpose.
+"""A home for the pages, a server and a browser to look at it.
+
+The home has two computed sessions, and before them sessions made for the purpose.
 
 The demo's sessions are real output of the pipeline. The earlier ones hold a stub of a chain, a bar,
 a premium and a realised volatility, so that histories and the ex-post premium have a past, and one
 smile with arbitrage, which the pipeline does not leave behind.
 """
 
+import json
 import math
 import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import polars as pl
 
@@ -15,6 +25,21 @@ from volsurf_resources.exchange_calendar import last_sessions
 from volsurf_resources.lake import Lake
 
 MADE = 30  # sessions
+ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium")
+PATIENCE_MS = 90_000
+BROWSER = [
+    *("--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader", "--no-first-run"),
+    *("--disable-background-networking", "--disable-quic", "--disable-component-update"),
+    "--disable-sync",
+]
+# What the marked point of the smile is of, and its vol.
+MARKED = """([of, strike]) => {
+  const place = document.querySelector('.st-key-picture_smile .volsurf-picture');
+  if (!place?.data || place.data !== place.wanted.data) return null;
+  const title = place.layout.title, marked = place.data.find(one => one.name === 'asked');
+  if (!of.every(word => (title.text + title.subtitle.text).includes(word))) return null;
+  return marked?.x[0] === strike ? JSON.stringify([marked.y[0]]) : null }"""
 
 
 def fill(home: Path, source: Path) -> Lake:
@@ -51,3 +76,67 @@ def _add_arbitrage(lake: Lake, day: object) -> None:
     changed["passes_no_arbitrage"] = ~is_bad & pl.col("passes_no_arbitrage")
     on = pl.lit(before).alias("quote_date")
     lake.replace("fitted_surfaces", before, rows.with_columns(on, **changed))
+
+
+@contextmanager
+def serving_pages(home: Path) -> Iterator[str]:
+    """Run `volsurf web` on a home; yield its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "volsurf_app", "web", "--port", str(port)]
+    environment = {"VOLSURF_HOME": str(home), "PATH": "/usr/bin:/bin", "HOME": str(home)}
+    log = home.parent / f"{home.name}_web.log"
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            try:
+                with urlopen(f"{address}/health", timeout=5):
+                    break
+            except OSError:
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.1)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@contextmanager
+def browsing():
+    """Run a headless browser."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER)
+        yield running
+        running.close()
+
+
+class SurfacePage:
+    """The page of the surface, on which a reader asks for vols."""
+
+    def __init__(self, browser, address: str) -> None:
+        self._page = browser.new_page(viewport={"width": 1280, "height": 800}, base_url=address)
+        self._page.set_default_timeout(PATIENCE_MS)
+        self._shown = None
+
+    def vol(self, symbol, day, expiry, root, strike: float) -> float | None:
+        """Choose session, expiry and strike; return the vol of the point that is marked."""
+        page = self._page
+        if self._shown != (symbol, day):
+            page.goto(f"/?symbol={symbol}&date={day}&expiry={expiry}&root={root}&strike={strike}")
+        else:
+            if expiry != self._expiry:
+                page.locator(".st-key-expiry_of_day input").first.fill(f"{expiry}")
+                page.keyboard.press("Enter")
+            box = page.locator(".st-key-chosen_strike input")
+            box.fill(f"{strike}")
+            box.press("Enter")
+        self._shown, self._expiry = (symbol, day), expiry
+        of = [symbol, f"{root} {expiry}", str(day)]
+        return json.loads(page.wait_for_function(MARKED, arg=[of, strike]).json_value())[0]

@@ -11,6 +11,7 @@ import polars as pl
 from volsurf_app.plots import style
 from volsurf_app.plots.style import Figure, Trace
 
+_FEW_WEEKS = 8
 _MOST_SEPARATE = 120  # columns wider than the line between them
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _NEVER, _MISSING, _STORED = 0, 1, 2
@@ -47,9 +48,12 @@ def calendar_figure(covered: pl.DataFrame, table: str, subtitle: str) -> Figure:
     days = sorted(there)
     first = days[0] - timedelta(days=days[0].weekday())
     weeks = [first + timedelta(weeks=n) for n in range((days[-1] - first).days // 7 + 1)]
+    of_months = {"tickformat": "%b %Y", "dtick": "M1"}
+    of_weeks = {"tickformat": "%b %-d", "tickvals": [str(week) for week in weeks]}
     figure = style.new_figure(
         table, subtitle, height=250,
-        x={"title": "week", "showgrid": False, "tickformat": "%b %Y", "dtick": "M1"},
+        x={"title": "week", "showgrid": False}
+        | (of_months if len(weeks) > _FEW_WEEKS else of_weeks),
         y={"autorange": "reversed", "showgrid": False},
     )  # fmt: skip
     stored, told = [], []
