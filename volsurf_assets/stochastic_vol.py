@@ -18,6 +18,7 @@ from volsurf_assets.pictures import sparkline
 from volsurf_assets.session import Session
 from volsurf_assets.smile_outcomes import CARRY_SESSIONS
 from volsurf_assets.table_asset import table_asset
+from volsurf_assets.variance import OWN_INDEX
 from volsurf_resources.settings import Settings
 from volsurf_tables.market import INDEX_LEVELS
 from volsurf_tables.quotes import OPTION_QUOTES
@@ -32,15 +33,14 @@ _log = logging.getLogger("volsurf.assets")
 @table_asset(
     HESTON_SURFACES,
     reads=[OPTION_QUOTES, INDEX_LEVELS],
-    code_version="1",
+    code_version="2",
     picture=lambda rows: sparkline(rows["rmse"]),
 )
 def heston_surfaces(session: Session) -> pl.DataFrame:
     """Calibrate each underlying's surface; where that fails, the last parameters stand."""
     settings = session.settings
     past = session.before(HESTON_SURFACES, CARRY_SESSIONS).filter(pl.col("status") == "fitted")
-    levels = session.window(INDEX_LEVELS, CARRY_SESSIONS + 1).filter(pl.col("index") == "VIX")
-    vix = dict(levels.select("quote_date", "close").drop_nulls().iter_rows())
+    levels = session.window(INDEX_LEVELS, CARRY_SESSIONS + 1).drop_nulls("close")
     rows = []
     for (symbol, snapshot), quotes in session.read(OPTION_QUOTES).group_by(
         "symbol", "snapshot", maintain_order=True
@@ -48,7 +48,10 @@ def heston_surfaces(session: Session) -> pl.DataFrame:
         own = past.filter(pl.col("symbol") == symbol)
         last = own.row(-1, named=True) if own.height else None
         identity = {"symbol": symbol, "snapshot": snapshot, "quote_date": session.day}
-        row = identity | _fit(quotes, decide(last, vix, session.day, settings), settings)
+        index = OWN_INDEX.get(str(symbol), "VIX")
+        closes = levels.filter(pl.col("index") == index).select("quote_date", "close")
+        start = decide(last, dict(closes.iter_rows()), session.day, settings, index)
+        row = identity | _fit(quotes, start, settings)
         rows.append(_or_carried(row, last))
         _tell(rows[-1])
     return pl.DataFrame(rows, schema=HESTON_SURFACES.schema)
@@ -64,24 +67,31 @@ class Start:
 
 
 def decide(
-    last: dict[str, Any] | None, vix: dict[date, float], day: date, settings: Settings
+    last: dict[str, Any] | None,
+    levels: dict[date, float],
+    day: date,
+    settings: Settings,
+    index: str = "VIX",
 ) -> Start:
-    """Begin at the last parameters if VIX has hardly moved since; else, or not known, anew.
+    """Begin at the last parameters if the index has hardly moved since; else, or not known, anew.
 
     Parameters
     ----------
     last
         The last fitted row of the sessions before, if any.
-    vix
-        Closing levels by session.
+    levels
+        Closing levels of the volatility index by session.
+    index
+        Its name: the underlying's own, as DVOL_BTC, or else VIX.
     """
     if last is None:
         return Start(parameters=None, reason="no parameters to begin at")
-    unknown = [str(known) for known in (last["quote_date"], day) if known not in vix]
+    unknown = [str(known) for known in (last["quote_date"], day) if known not in levels]
     if unknown:
-        return Start(parameters=None, reason=f"no level of VIX is known of {', '.join(unknown)}")
-    change = 100.0 * (vix[day] / vix[last["quote_date"]] - 1.0)
-    reason = f"VIX moved by {change:+.1f} % since {last['quote_date']}"
+        reason = f"no level of {index} is known of {', '.join(unknown)}"
+        return Start(parameters=None, reason=reason)
+    change = 100.0 * (levels[day] / levels[last["quote_date"]] - 1.0)
+    reason = f"{index} moved by {change:+.1f} % since {last['quote_date']}"
     is_calm = abs(change) < settings.heston_warm_start_vix_pct
     own = {name: last[name] for name in HESTON_PARAMETERS} if is_calm else None
     return Start(parameters=own, reason=reason, vix_change_pct=change)

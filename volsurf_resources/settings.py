@@ -193,7 +193,9 @@ class Settings(BaseSettings):
     )
     heston_max_options: int = Field(200, ge=10, description="Most options of one Heston fit.")
     heston_warm_start_vix_pct: float = Field(
-        5.0, ge=0.0, description="Begin at the last parameters if VIX moved less, in %."
+        5.0,
+        ge=0.0,
+        description="Begin at the last parameters if VIX, or a coin's DVOL, moved less, in %.",
     )
     heston_global_rmse_vol_points: float = Field(
         2.0, ge=0.0, description="A search that ends above this error begins anew elsewhere."

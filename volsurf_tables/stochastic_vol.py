@@ -43,7 +43,7 @@ HESTON_SURFACES = Table(
         word("objective", "What was made small.", "volatility", "relative_price"),
         word("start", "Where the search began: the last parameters, or anew.", "warm", "full"),
         word("start_reason", "Why it began there."),
-        number("vix_change_pct", "%", "Change of VIX since the session of the last parameters."),
+        number("vix_change_pct", "%", "Change of VIX, or of a coin's DVOL, since the last fit."),
         count("n_iterations", "Steps of all local searches."),
         yes_no("is_global", "Differential evolution was asked as well."),
         word("status", "Outcome.", "fitted", "skipped", "carried", "failed"),

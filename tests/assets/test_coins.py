@@ -1,6 +1,7 @@
 """Coins through every table: prices in coin, snapshots of one day side by side, bad quotes."""
 
 from datetime import timedelta
+from shutil import copytree
 
 import numpy as np
 import polars as pl
@@ -17,6 +18,9 @@ from tests.assets.coins import (
 )
 from volsurf_app import surface
 from volsurf_assets.graph import RECIPES
+from volsurf_assets.stochastic_vol import heston_surfaces
+from volsurf_resources.lake import Lake
+from volsurf_tables.market import INDEX_LEVELS
 from volsurf_tables.quotes import IMPLIED_FORWARDS, OPTION_QUOTES
 from volsurf_tables.surfaces import FITTED_SURFACES, IS_STANDARD
 
@@ -87,6 +91,25 @@ def test_two_snapshots_of_a_day_have_surfaces_each_and_the_early_one_is_the_days
     }
     assert usual.implied_vol == named["0730"].implied_vol != named["1300"].implied_vol
     assert usual.snapshot == "0730"
+
+
+def test_a_quiet_index_of_the_coin_itself_starts_heston_at_its_last_parameters(
+    settings, lake, tmp_path
+):
+    """R288 for coins: BTC by DVOL_BTC, which hardly moved; of ETH no index is stored."""
+    copytree(settings.lake_root, tmp_path / "lake")
+    copied = Lake(tmp_path / "lake", calendar=settings.calendar)
+    for day, close in ((COINS_DAY, 50.0), (NEXT_DAY, 51.0)):
+        bar = {"index": "DVOL_BTC", "quote_date": day, "snapshot": "EOD", "close": close}
+        copied.replace("index_levels", day, pl.DataFrame([bar], INDEX_LEVELS.schema))
+    heston_surfaces.refresh(copied, settings, NEXT_DAY)
+    btc, eth = copied.read("heston_surfaces", [NEXT_DAY]).sort("symbol").iter_rows(named=True)
+    assert btc["start_reason"] == f"DVOL_BTC moved by +2.0 % since {COINS_DAY}"
+    assert (btc["start"], btc["status"]) == ("warm", "fitted")
+    assert btc["vix_change_pct"] == pytest.approx(2.0)
+    assert (eth["start"], eth["start_reason"]) == (
+        "full", f"no level of DVOL_ETH is known of {COINS_DAY}, {NEXT_DAY}"
+    )  # fmt: skip
 
 
 def test_each_snapshot_is_compared_with_the_official_one_of_the_day_before(lake):
