@@ -1,6 +1,8 @@
 """The surface server: right answers, and clear ones to hostile, wrong and early questions."""
 
 import json
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -10,6 +12,7 @@ from urllib.parse import quote
 import polars as pl
 import pytest
 
+from tests.app.handmade_session import handmade_session
 from tests.app.server import serving
 from tests.app.test_client import forwards
 from tests.assets.handmade import DAY
@@ -19,6 +22,7 @@ from volsurf_app.api.application import LOOPBACK, Unprotected, options_of
 from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings
 
+ROOT = Path(__file__).parents[2]
 EXPIRY = DAY + timedelta(days=60)
 POINT = "/v1/SPX/point?tenor=30d&log_moneyness=0.01"
 
@@ -226,6 +230,41 @@ def test_store_rewritten_meanwhile(tmp_path):
     assert {status for status, _, _ in seen} == {200}
     assert all(versions[content] == vol for _, vol, content in seen)
     assert len({content for _, _, content in seen}) > 1
+
+
+def test_every_question_while_another_process_rewrites_the_store(tmp_path):
+    lake = Lake(tmp_path / "lake")
+    for table, rows in handmade_session().items():
+        lake.replace(table, DAY, rows)
+    span = f"start={DAY}&end={DAY}"
+    questions = (
+        POINT,
+        "/v1/SPX/point?tenor=45d&delta=-0.4",
+        f"/v1/SPX/greeks?expiry={EXPIRY}&strike=100&option_type=PUT",
+        "/v1/SPX/surface?tenors=30d&tenors=90d&strikes=95&strikes=105",
+        "/v1/SPX/svi_params",
+        f"/v1/SPX/why?expiry={EXPIRY}&strike=100",
+        f"/v1/SPX/history?{span}&tenor=30d&log_moneyness=0",
+        f"/v1/SPX/history/fitted_surfaces/atm_vol?{span}&key=root:SPX&key=model_type:SVI"
+        f"&key=expiration_date:{EXPIRY}",
+        "/v1/SPX/dates",
+        "/health",
+    )
+    command = [sys.executable, "-m", "tests.app.handmade_session", str(lake.root)]
+    seen = set()
+    with (
+        serving(Settings(volsurf_home=tmp_path)) as server,
+        subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT) as writer,
+        ThreadPoolExecutor(4) as crowd,
+    ):
+        try:
+            while len(seen) < 4:  # versions of the surface
+                answers = list(crowd.map(server.ask, questions))
+                assert [status for status, _, _ in answers] == [200] * len(questions)
+                seen.add(answers[0][1]["content_hash"])
+        finally:
+            writer.stdin.close()
+    assert writer.returncode == 0
 
 
 @pytest.mark.parametrize("n", [600, pytest.param(10_000, marks=pytest.mark.slow)])

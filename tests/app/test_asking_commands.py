@@ -97,6 +97,47 @@ def test_questions_without_answer_end_clearly(volsurf, words, code, told):
     assert "Traceback" not in said + errors
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("XYZ", "--tenor", "30d"), 1, "there are SPY"),
+        (("SPY", "--expiry", "2031-01-01"), 1, "nearest are"),
+        (("SPY", "--tenor", "20y"), 1, "expiries reach from"),
+        (("SPY", "--tenor", "20y", "--strike", "600"), 1, "outside_expiries"),
+        (("SPY", "--tenor", "30d", "--date", "2026-01-03"), 1, "nearest sessions are"),
+        (("SPY", "--tenor", "30d", "--snapshot", "1500"), 1, "1500"),
+        (("SPY", "--tenor", "30d", "--model", "convex"), 1, "SMILE_MODELS"),
+        (("SPY", "--tenor", "30d", "--known-at", "2020-01-01T00:00:00Z"), 1, "was known at"),
+        (("SPY", "--tenor", "30d", "--strike", "0"), 2, "positive"),
+        (("SPY", "--tenor", "30d", "--model", "black"), 2, "one of SVI"),
+        (("SPY", "--tenor", "30d", "--snapshot", "../x"), 2, "EOD or HHMM"),
+        (("SPY", "--tenor", "30d", "--known-at", "soon"), 2, "a time is written"),
+        (("SPY", "--expiry", "1' OR '1'='1"), 2, "YYYY-MM-DD"),
+        (("SPY; DROP TABLE x", "--tenor", "30d"), 2, "no symbol"),
+        (("../../etc", "--tenor", "30d"), 2, "no symbol"),
+        (("SPY",), 2, "one of tenor"),
+    ],
+)
+def test_why_without_answer_ends_clearly(volsurf, words, code, told):
+    ended, said, errors = volsurf("why", *words)
+    assert ended == code
+    assert told in " ".join((said + errors).replace("│", " ").split())
+    assert "Traceback" not in said + errors
+
+
+@pytest.mark.parametrize("model", ["ssvi", "sabr", "heston", "gvv", "polynomial"])
+def test_any_model_can_be_asked(volsurf, lake, fitted, model):
+    expiry, strike = fitted["expiration_date"], float(round(fitted["forward"]))
+    words = ("--expiry", expiry, "--strike", strike, "--model", model, "--json")
+    point = surface.at("SPY", expiry=expiry, strike=strike, model=model, lake=lake)
+    _, at, _ = volsurf("surface", "at", "SPY", *words)
+    _, price, _ = volsurf("surface", "price", "SPY", *words)
+    _, why, _ = volsurf("why", "SPY", *words)
+    told = [json.loads(at), json.loads(price)["put"], json.loads(why)["point"]]
+    assert [one["implied_vol"] for one in told] == [point.implied_vol] * 3
+    assert {one["model"] for one in told} == {point.model}
+
+
 def test_why_lists_quotes_rules_pairs_fit_and_files(volsurf, lake, fitted):
     expiry = fitted["expiration_date"]
     code, said, _ = volsurf("why", "SPY", "--date", DAY, "--expiry", expiry, "--strike", 650)

@@ -10,10 +10,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from tests.app.conftest import DAYS
+from tests.app.handmade_session import handmade_session
 from tests.app.server import serving
-from tests.app.test_client import forwards
 from tests.assets.handmade import DAY as HANDMADE
-from tests.assets.test_surfaces import smiles
 from volsurf_app.finding_surfaces import MODELS
 from volsurf_app.queries.why import as_plain, why
 from volsurf_app.questions import NotStored, when, where
@@ -24,7 +23,6 @@ from volsurf_assets.smile_points import points_to_fit
 from volsurf_resources.lake import Lake, Provenance
 from volsurf_resources.settings import Settings
 from volsurf_tables.models import table_of
-from volsurf_tables.quotes import OPTION_QUOTES, QUOTE_ISSUES
 
 DAY = DAYS[1]
 
@@ -159,31 +157,6 @@ def test_what_was_known_before_is_told_as_it_was(tmp_path):
         why("SPX", time, place, known_at=then - timedelta(days=1), **asked)
 
 
-CLOSE = pl.col("expiration_date").cast(pl.Datetime("us", "UTC")) + pl.duration(hours=21)
-
-
-def handmade_session(snapshot, **level):
-    """Smiles, forwards and four quotes each, all of one snapshot."""
-    rows = smiles(**level).with_columns(snapshot=pl.lit(snapshot))
-    key = ("symbol", "quote_date", "snapshot", "root", "expiration_date", "tte_years", "forward")
-    sides = {"strike": [90.0, 90.0, 105.0, 105.0], "option_type": ["CALL", "PUT"] * 2}
-    quotes = rows.select(key).join(pl.DataFrame(sides), how="cross").with_columns(
-        contract_id=pl.format("{}{}{}", "expiration_date", "option_type", "strike"),
-        log_moneyness=(pl.col("strike") / pl.col("forward")).log(),
-        is_out_of_the_money=(pl.col("strike") < 100.0) == (pl.col("option_type") == "PUT"),
-        is_liquid=True, is_tradable=True, bid=1.0, ask=1.1, mid=1.05, iv_mid=0.2,
-    )  # fmt: skip
-    schema = OPTION_QUOTES.schema
-    full = pl.concat([schema.to_frame(), quotes], how="diagonal_relaxed").select(schema.names())
-    empty = QUOTE_ISSUES.schema.to_frame()
-    return {
-        "fitted_surfaces": rows,
-        "implied_forwards": forwards(rows.drop("reason")).with_columns(expiry_time=CLOSE),
-        "option_quotes": full,
-        "quote_issues": empty,
-    }
-
-
 def test_certificate_is_that_of_the_smiles_read(lake, fitted):
     found = why("SPY", when(expiry=fitted["expiration_date"]), where(strike=650.0), lake=lake)
     (stored,) = lake.read("surface_certificates", [DAY]).filter(
@@ -214,6 +187,8 @@ def test_expiry_that_was_not_fitted_tells_its_quotes_too(lake):
     assert smile.quotes.filter(verdict="used").is_empty()
     with pytest.raises(NotStored):
         why("SPY", when(expiry="2031-01-01"), lake=lake)
+    with pytest.raises(NotStored, match="the fitted expiries reach from"):
+        why("SPY", when(tenor="20y"), lake=lake)
 
 
 def test_whole_answer_is_plain_json(lake, fitted):

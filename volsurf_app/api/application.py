@@ -6,6 +6,8 @@ asked or answered.
 
 import gc
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from fastapi import FastAPI
@@ -47,7 +49,8 @@ def serve(settings: Settings, host: str | None = None, port: int | None = None) 
     options = options_of(settings, host, port)
     served = application(settings)[1]
     warm_up()
-    uvicorn.run(served, **options)
+    with short_pauses():
+        uvicorn.run(served, **options)
 
 
 def options_of(
@@ -74,14 +77,22 @@ def options_of(
 
 
 def warm_up() -> None:
-    """Compile what greeks need, so that the first caller does not wait for it.
-
-    What is loaded by then stays: the search for garbage need not look through it again, which would
-    hold up a request now and then for as long as a hundred others take.
-    """
+    """Compile what greeks need, so that the first caller does not wait for it."""
     from volsurf_math.greeks import black_greeks
 
     black_greeks(100.0, 100.0, 1.0, 0.2, 1.0, True)
+    logging.getLogger("volsurf.api").debug("kernels are ready")
+
+
+@contextmanager
+def short_pauses() -> Iterator[None]:
+    """Keep what is loaded by now out of the search for garbage until the block ends.
+
+    To look through all of it would hold up a request as long as a hundred others take.
+    """
     gc.collect()
     gc.freeze()
-    logging.getLogger("volsurf.api").debug("kernels are ready")
+    try:
+        yield
+    finally:
+        gc.unfreeze()

@@ -103,6 +103,8 @@ def why(
         asking.print_json(as_plain(found))
     else:
         _show(found)
+    if found.point is not None and found.point.implied_vol is None:
+        raise typer.Exit(1)
 
 
 def _show(found: "Why") -> None:

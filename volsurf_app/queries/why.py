@@ -16,7 +16,7 @@ from volsurf_app.contract_greeks import greeks
 from volsurf_app.finding_surfaces import MODELS
 from volsurf_app.queries.origins import Origin, origins
 from volsurf_app.queries.pictures import smile_pictures
-from volsurf_app.questions import Day, When, Where, as_instant, where
+from volsurf_app.questions import Day, NotStored, When, Where, as_instant, where
 from volsurf_app.stored_surface import TABLE, Row, StoredSurface
 from volsurf_app.surface import open_surface, point_of
 from volsurf_app.surface_answers import ContractGreeks, SurfacePoint
@@ -86,11 +86,13 @@ def why(
 ) -> Why:
     """Return what is behind a point of a surface, or behind the smiles around a time.
 
-    Arguments and errors as for `surface.at`.
+    Arguments and errors as for `surface.at`; NotStored too where no smile is around that time.
     """
     stored = open_surface(symbol, on, model, snapshot, known_at, lake)
     point = None if place is None else point_of(stored, time, place)
-    used = stored.read(time, place or _AT_THE_MONEY).slices
+    reading = stored.read(time, place or _AT_THE_MONEY)
+    if place is None and not reading.slices:
+        raise NotStored(f"there is no smile at that time: {reading.reason[0]}")
     at_time = as_instant(known_at)
     options = {"model": model, "snapshot": snapshot, "known_at": known_at, "lake": lake}
     terms = {"tte": time.tte, "expiry": time.expiry, "root": time.root, "on": stored.day}
@@ -103,7 +105,7 @@ def why(
             for side in sides
         ),
         certificate=stored.certificate,
-        smiles=tuple(_smile(lake, stored, row, at_time) for row in used),
+        smiles=tuple(_smile(lake, stored, row, at_time) for row in reading.slices),
         origins=tuple(_files(lake, stored, at_time)),
     )
 
