@@ -5,7 +5,7 @@ session (`sessions`), what is said where there is nothing (`absence`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 import streamlit as st
@@ -59,6 +59,27 @@ class Choice:
         at = self.lake.known_at
         return words if at is None else f"{words}, as known at {at:%Y-%m-%d %H:%M} UTC"
 
+    def neighbours(self) -> list["Choice"]:
+        """Return the same of the sessions before and after, where those are official ones too."""
+        place = self.days.index(self.day)
+        near = [*self.days[max(place - 1, 0) : place], *self.days[place + 1 : place + 2]]
+        return [] if self.lake.day is not None else [replace(self, day=day) for day in near]
+
+    def prepare(self) -> None:
+        """Ask for what the sidebar will need."""
+        ask_snapshots(self.lake, self.symbol, self.day)
+        ask_models(self.lake, self.symbol, self.day, self.snapshot)
+
+
+def ask_snapshots(lake: SeenLake, symbol: str, day: date) -> tuple[list[str], str]:
+    """Return the names of a day's stored snapshots, and which of them is the official one."""
+    return ask(lake, snapshots, symbol, day, reads=(CHAINS,), days=[day])
+
+
+def ask_models(lake: SeenLake, symbol: str, day: date, snapshot: str) -> list[str]:
+    """Return the models that a snapshot was fitted with."""
+    return ask(lake, stored_models, symbol, day, snapshot, reads=MODEL_TABLES, days=[day])
+
 
 def choose(settings: Settings) -> Choice | None:
     """Draw the sidebar; return the choice, or None after saying why there is none."""
@@ -86,7 +107,7 @@ def choose(settings: Settings) -> Choice | None:
     with below:
         day = choose_day(symbol, days)
         name, is_official = _snapshot(lake, symbol, day)
-        model = _model(lake, symbol, day)
+        model = _model(lake, symbol, day, END_OF_DAY if is_official else name)
     if (asked := st.session_state.get("asked_day")) is not None:
         absence.tell_no_session(asked, own, symbol, days, day, forget_asked)
         return None
@@ -116,7 +137,7 @@ def _symbol(held: Mapping[str, Settings], settings: Settings) -> str | None:
 
 def _snapshot(lake: SeenLake, symbol: str, day: date) -> tuple[str, bool]:
     """Return the name of the day's snapshot that is looked at, and whether it is the official."""
-    names, official = ask(lake, snapshots, symbol, day, reads=(CHAINS,), days=[day])
+    names, official = ask_snapshots(lake, symbol, day)
     key = "chosen_snapshot"
     wanted = st.session_state.get(key, st.query_params.get("snapshot"))
     usual = official if official in names else names[-1]
@@ -130,9 +151,8 @@ def _snapshot(lake: SeenLake, symbol: str, day: date) -> tuple[str, bool]:
     return chosen, chosen == official
 
 
-def _model(lake: SeenLake, symbol: str, day: date) -> str:
-    models = ask(lake, stored_models, symbol, day, reads=MODEL_TABLES, days=[day])
-    models = models or list(OWN_TABLES)[:1]
+def _model(lake: SeenLake, symbol: str, day: date, snapshot: str) -> str:
+    models = ask_models(lake, symbol, day, snapshot) or list(OWN_TABLES)[:1]
     key = "chosen_model"
     wanted = st.session_state.get(key, st.query_params.get("model", models[0]))
     st.session_state[key] = wanted if wanted in models else models[0]

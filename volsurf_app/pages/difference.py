@@ -10,13 +10,12 @@ import streamlit as st
 
 from volsurf_app import queries
 from volsurf_app.pages.answers import ask
-from volsurf_app.pages.choice import CHAINS, Choice
+from volsurf_app.pages.choice import Choice, ask_models, ask_snapshots
 from volsurf_app.pages.origin_panel import why_table
 from volsurf_app.pages.panels import downloads, figures_of, heading, number, picture, table
 from volsurf_app.plots import difference as plots
 from volsurf_app.queries.differences import Side, moves, point_changes
-from volsurf_app.queries.models import MODEL_TABLES, stored_models
-from volsurf_app.queries.seen import snapshots
+from volsurf_app.queries.models import MODEL_TABLES
 from volsurf_resources.calendars import END_OF_DAY
 
 READS = (*MODEL_TABLES, "surface_points", "surface_changes")
@@ -77,12 +76,8 @@ def draw(choice: Choice) -> None:
 
 def _other(choice: Choice) -> Side | None:
     """Offer another session, model or snapshot to compare with; None if there is none."""
-    models = ask(
-        choice.lake, stored_models, choice.symbol, choice.day, reads=MODEL_TABLES, days=[choice.day]
-    )
-    names, official = ask(
-        choice.lake, snapshots, choice.symbol, choice.day, reads=(CHAINS,), days=[choice.day]
-    )
+    names, official = ask_snapshots(choice.lake, choice.symbol, choice.day)
+    models = ask_models(choice.lake, choice.symbol, choice.day, choice.snapshot)
     days = [day for day in choice.days[::-1] if day != choice.day]
     models = [model for model in models if model != choice.model]
     names = [name for name in names if name != choice.snapshot_name]

@@ -5,6 +5,7 @@ Belongs here: the page. Not here: its pictures (`plots.surface`, `plots.smile`).
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -13,8 +14,9 @@ import streamlit as st
 from volsurf_app import queries, surface
 from volsurf_app.finding_surfaces import stored_surface
 from volsurf_app.pages.absence import tell_unfitted
+from volsurf_app.pages.ahead import soon
 from volsurf_app.pages.answers import ask
-from volsurf_app.pages.choice import Choice, keep_in_address
+from volsurf_app.pages.choice import CHAINS, Choice, keep_in_address
 from volsurf_app.pages.origin_panel import why_smile
 from volsurf_app.pages.panels import (
     counted,
@@ -41,19 +43,17 @@ Expiry = tuple[str, date]  # root, expiry
 
 def draw(choice: Choice) -> None:
     """Draw the page of the surface."""
-    of = (choice.symbol, choice.day, choice.model)
-    fitted: dict[str, Any] = {"reads": MODEL_TABLES, "days": [choice.day]}
     try:
-        sheet = ask(choice.lake, surface_sheet, *of, choice.snapshot, **fitted)
+        sheet, fits, month = _answers(choice)
     except queries.NotStored as missing:
         heading("Surface", subtitle(choice), "no surface")
         tell_unfitted(choice.settings, choice.symbol, choice.day, choice.model, str(missing))
         return
-    fits = ask(choice.lake, _expiries, *of, choice.snapshot, **fitted)
-    month = ask(choice.lake, shape_at, *of, 30, choice.snapshot, **fitted)
     heading("Surface", subtitle(choice), _told(fits))
     _numbers(choice, fits, month)
     _body(choice, sheet, fits)
+    seen = st.session_state["expiry_seen"]
+    soon([partial(_prepare, near, seen) for near in choice.neighbours()])
 
 
 @st.fragment
@@ -74,6 +74,33 @@ def _body(choice: Choice, sheet: SurfaceSheet, fits: pl.DataFrame) -> None:
     with left:
         _sheet(choice, sheet, axis)
     why_smile(choice, root, expiry)
+
+
+def _answers(choice: Choice) -> tuple[SurfaceSheet, pl.DataFrame, dict[str, float | None]]:
+    """Return the surface, its expiries and its shape at 30 days."""
+    of = (choice.symbol, choice.day, choice.model)
+    reads: dict[str, Any] = {"reads": MODEL_TABLES, "days": [choice.day]}
+    return (
+        ask(choice.lake, surface_sheet, *of, choice.snapshot, **reads),
+        ask(choice.lake, _expiries, *of, choice.snapshot, **reads),
+        ask(choice.lake, shape_at, *of, 30, choice.snapshot, **reads),
+    )
+
+
+def _picture_of(choice: Choice, root: str, expiry: date) -> queries.SmilePicture:
+    (shown, *_) = ask(
+        choice.lake, queries.smile_pictures, choice.symbol, choice.day, expiry, root=root,
+        model_type=choice.model, snapshot=choice.snapshot, reads=_QUOTES, days=[choice.day],
+    )  # fmt: skip
+    return shown
+
+
+def _prepare(choice: Choice, seen: Expiry) -> None:
+    """Ask for what a neighbouring session will show."""
+    choice.prepare()
+    _, fits, _ = _answers(choice)
+    expiries = _with_smile(fits)
+    _picture_of(choice, *expiries[_nearest(expiries, seen)])
 
 
 def _expiries(lake: Lake, symbol: str, day: date, model: str, snapshot: str) -> pl.DataFrame:
@@ -125,14 +152,19 @@ def _sheet(choice: Choice, sheet: SurfaceSheet, axis: str) -> None:
 
 
 def _expiry(choice: Choice, fits: pl.DataFrame) -> Expiry:
-    expiries: list[Expiry] = fits.filter(HAS_SMILE).select("root", "expiration_date").rows()
+    expiries = _with_smile(fits)
+    seen = st.session_state.get("expiry_seen") or _asked_expiry(expiries[0][0], choice.day)
     root, expiry = st.selectbox(
-        "Expiry", expiries, index=_same_as_before(expiries, choice.day), key="expiry_of_day",
+        "Expiry", expiries, index=_nearest(expiries, seen), key="expiry_of_day",
         format_func=lambda own: f"{own[1]} · {(own[1] - choice.day).days} days · {own[0]}",
     )  # fmt: skip
     st.session_state["expiry_seen"] = (root, expiry)
     keep_in_address(expiry=str(expiry), root=root)
     return root, expiry
+
+
+def _with_smile(fits: pl.DataFrame) -> list[Expiry]:
+    return fits.filter(HAS_SMILE).select("root", "expiration_date").rows()
 
 
 def _strike() -> float | None:
@@ -149,10 +181,7 @@ def _strike() -> float | None:
 
 
 def _smile(choice: Choice, root: str, expiry: date, strike: float | None) -> None:
-    (shown, *_) = ask(
-        choice.lake, queries.smile_pictures, choice.symbol, choice.day, expiry, root=root,
-        model_type=choice.model, snapshot=choice.snapshot, reads=_QUOTES, days=[choice.day],
-    )  # fmt: skip
+    shown = _picture_of(choice, root, expiry)
     point = None if strike is None else _point(choice, root, expiry, strike)
     figure = smile_figure(shown, subtitle(choice), _price_unit(choice), point)
     alt = f"Quotes of {root} {expiry} at their implied vols, the fitted smile and its residuals."
@@ -191,20 +220,18 @@ def _tell_point(point: SurfacePoint) -> None:
 
 
 def _price_unit(choice: Choice) -> str:
-    def unit_of(lake: Lake, symbol: str, day: date) -> str:
-        rows = lake.read("raw_options_chains", [day], symbols=[symbol], columns=["price_unit"])
-        return str(rows["price_unit"][0])
+    """Return what bid and ask are in: coins may be the unit of prices, dollars are elsewhere."""
+    if choice.settings.volsurf_market == "us":
+        return "USD"
+    rows = choice.lake.read(CHAINS, [choice.day], symbols=[choice.symbol], columns=["price_unit"])
+    return str(rows["price_unit"][0])
 
-    reads = ("raw_options_chains",)
-    return ask(choice.lake, unit_of, choice.symbol, choice.day, reads=reads, days=[choice.day])
 
-
-def _same_as_before(expiries: Sequence[Expiry], day: date) -> int:
-    """Return the place of the expiry looked at before, or nearest to it; at first, to 30 days."""
-    before = st.session_state.get("expiry_seen") or _asked_expiry(expiries[0][0], day)
+def _nearest(expiries: Sequence[Expiry], seen: Expiry) -> int:
+    """Return the place of the expiry that was looked at before, or nearest to it."""
     return min(
         range(len(expiries)),
-        key=lambda n: (abs((expiries[n][1] - before[1]).days), expiries[n][0] != before[0]),
+        key=lambda n: (abs((expiries[n][1] - seen[1]).days), expiries[n][0] != seen[0]),
     )
 
 

@@ -9,7 +9,7 @@ from datetime import date
 
 import polars as pl
 
-from volsurf_app.finding_surfaces import MODELS
+from volsurf_app.kept_rows import kept_rows
 from volsurf_resources.lake import Lake
 from volsurf_tables.models import OWN_TABLES, SMILE_MODELS, table_of
 
@@ -27,9 +27,19 @@ def heston(lake: Lake, symbol: str, day: date) -> pl.DataFrame:
     return lake.read("heston_surfaces", [day], symbols=[symbol])
 
 
-def stored_models(lake: Lake, symbol: str, day: date) -> list[str]:
+def stored_models(lake: Lake, symbol: str, day: date, snapshot: str = "EOD") -> list[str]:
     """Return the models that a session was fitted with and that a surface can be read of."""
-    return [name for name in MODELS if not model_rows(lake, symbol, [day], name).is_empty()]
+    from volsurf_app.finding_surfaces import MODELS  # loads compiled maths
+
+    found: set[str] = set()
+    for table in MODEL_TABLES:
+        for kept in kept_rows(lake, table, symbol, [day], snapshot=snapshot).values():
+            rows = kept.rows
+            if "model_type" in rows.columns:
+                found.update(rows["model_type"].unique())
+            elif not rows.is_empty():
+                found.update(name for name, own in OWN_TABLES.items() if own.name == table)
+    return [name for name in MODELS if name in found]
 
 
 def model_rows(lake: Lake, symbol: str, days: Sequence[date], model: str) -> pl.DataFrame:

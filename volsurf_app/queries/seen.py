@@ -6,18 +6,20 @@ Belongs here: that choice, made once for all questions. Not here: the questions.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from functools import lru_cache
 
 import polars as pl
 
 from volsurf_app.queries.holdings import open_lake
-from volsurf_resources.calendars import CALENDARS
+from volsurf_resources.calendars import CALENDARS, Market
 from volsurf_resources.lake import OFFICIAL, Day, Lake
 from volsurf_resources.lake_reading import Versions
 from volsurf_resources.provenance import Footer
 from volsurf_resources.settings import Settings
 
+_CHAINS = "raw_options_chains"
 _newest: dict[tuple[str, str], tuple[tuple[int, ...], str]] = {}
+_held: dict[Settings, tuple[tuple[int, ...], dict[str, Settings]]] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,27 +110,44 @@ def seen_lake(
 def markets_of(settings: Settings) -> Mapping[str, Settings]:
     """Return every symbol with a stored chain, and the settings of its market.
 
-    A symbol of two markets is on the one that the settings name for it.
+    A symbol of two markets is on the one that the settings name for it. Folders that have not
+    changed are not looked into again.
     """
+    lakes = {own: open_lake(own) for own in (_of_market(settings, name) for name in CALENDARS)}
+    changed = tuple(_changed(lake, _CHAINS) for lake in lakes.values())
+    if (known := _held.get(settings)) is None or known[0] != changed:
+        _held[settings] = known = (changed, _chains_of(settings, lakes))
+    return known[1]
+
+
+def _chains_of(settings: Settings, lakes: Mapping[Settings, Lake]) -> dict[str, Settings]:
     found: dict[str, Settings] = {}
-    for market in CALENDARS:
-        own = settings.for_market(market)
-        lake = open_lake(own)
-        for day in lake.days("raw_options_chains"):
-            footer = lake.footer("raw_options_chains", day)
+    for own, lake in lakes.items():
+        for day in lake.days(_CHAINS):
+            footer = lake.footer(_CHAINS, day)
             for symbol in footer.parts if footer else ():
-                if symbol not in found or settings.market_of(symbol) == market:
+                if symbol not in found or settings.market_of(symbol) == own.volsurf_market:
                     found[symbol] = own
     return dict(sorted(found.items()))
 
 
+@lru_cache(maxsize=16)
+def _of_market(settings: Settings, market: Market) -> Settings:
+    return settings.for_market(market)
+
+
+def _changed(lake: Lake, table: str) -> int:
+    folder = lake.root / table
+    return folder.stat().st_mtime_ns if folder.is_dir() else 0
+
+
 def snapshots(lake: Lake, symbol: str, day: date) -> tuple[list[str], str]:
     """Return the names of a day's stored snapshots, and which of them is the official one."""
-    table, columns = "raw_options_chains", ["snapshot"]
-    one: dict[str, Any] = {"columns": columns, "symbols": [symbol]}
-    names = lake.read(table, [day], snapshot=None, **one)["snapshot"].unique().sort().to_list()
-    official = lake.read(table, [day], **one)["snapshot"].unique().to_list()
-    return names, official[0] if official else OFFICIAL
+    per = ["symbol", "quote_date"]
+    columns = [*per, "snapshot"]
+    rows = lake.read(_CHAINS, [day], symbols=[symbol], columns=columns, snapshot=None).unique()
+    official = lake.calendar.official(rows.lazy(), per).collect()["snapshot"].to_list()
+    return rows["snapshot"].sort().to_list(), official[0] if official else OFFICIAL
 
 
 def newest_content(lake: Lake, symbol: str) -> str:
@@ -136,8 +155,7 @@ def newest_content(lake: Lake, symbol: str) -> str:
 
     Tables whose folders have not changed are not looked into again.
     """
-    folders = [lake.root / table.name for table in lake.tables]
-    changed = tuple(folder.stat().st_mtime_ns if folder.is_dir() else 0 for folder in folders)
+    changed = tuple(_changed(lake, table.name) for table in lake.tables)
     place = (str(lake.root), symbol)
     if (known := _newest.get(place)) is None or known[0] != changed:
         _newest[place] = known = (changed, _content_of_newest(lake, symbol))
