@@ -229,7 +229,7 @@ class Dashboard(App[None]):
 
     def _load_curves(self) -> None:
         """Load the compiled maths of curves while the first section, which needs none, is read."""
-        self.run_worker(partial(import_module, "volsurf_math.smiles.svi"), thread=True)
+        self.run_worker(partial(import_module, "volsurf_app.finding_surfaces"), thread=True)
 
     def _stored_days(self) -> list[date]:
         return self.lake.days("fitted_surfaces", self.view.symbol)
