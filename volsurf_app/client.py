@@ -4,6 +4,7 @@ Belongs here: the methods of the service, and what a grid is. Not here: how a po
 (`surface`), or transport: `http_client.HttpClient` asks a server the same and gets the same.
 """
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -92,6 +93,22 @@ class SurfaceClient(ABC):
     ) -> ContractGreeks:
         """Return premium and greeks of a contract at the surface's vol."""
 
+    @abstractmethod
+    def get_why(
+        self,
+        symbol: str,
+        date: Day | None,
+        T: float | Day,
+        K: float | None = None,
+        root: str | None = None,
+        **chosen: Any,
+    ) -> dict[str, Any]:
+        """Return what is behind the vol and greeks at `K` and `T`, or behind the smiles around `T`.
+
+        Plain JSON: point, greeks, certificate, smiles (with fit, quotes and their verdicts, issues,
+        forward, pairs), origins (files, with content hashes).
+        """
+
 
 class LocalClient(SurfaceClient):
     """The service in this process, over a lake (None: that of the settings)."""
@@ -140,6 +157,27 @@ class LocalClient(SurfaceClient):
 
         terms = {"expiry": expiry, "strike": strike, "option_type": option_type, "root": root}
         return greeks(symbol, **terms, on=date, lake=self._lake, **chosen)  # type: ignore[arg-type]
+
+    def get_why(
+        self,
+        symbol: str,
+        date: Day | None,
+        T: float | Day,
+        K: float | None = None,
+        root: str | None = None,
+        **chosen: Any,
+    ) -> dict[str, Any]:
+        """Return what is behind the vol and greeks at a strike and time."""
+        from pydantic import TypeAdapter
+
+        from volsurf_app.queries.why import as_plain, why
+
+        place = None if K is None else where(strike=K)
+        found = why(
+            symbol, when(**time_of(T), root=root), place, on=date, lake=self._lake, **chosen
+        )
+        answer: dict[str, Any] = json.loads(TypeAdapter(Any).dump_json(as_plain(found)))
+        return answer
 
 
 def time_of(T: float | Day) -> dict[str, Any]:

@@ -8,16 +8,15 @@ import math
 from dataclasses import replace
 from datetime import date, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
 from volsurf_app.kept_rows import KeptRows, kept_rows
 from volsurf_app.questions import BadQuestion, Day, Tenor, as_instant, when, where
 from volsurf_app.stored_surface import Row
-from volsurf_app.surface import open_surface, point_of
+from volsurf_app.surface import Which, open_surface, point_of
 from volsurf_app.surface_answers import ContractGreeks, SurfacePoint
-from volsurf_tables.surfaces import SLICE_MODELS
 
 if TYPE_CHECKING:
     from volsurf_resources.lake import Lake
@@ -36,11 +35,8 @@ def greeks(
     tte: float | None = None,
     expiry: Day | None = None,
     root: str | None = None,
-    on: Day | None = None,
-    model: str = SLICE_MODELS[0],
-    snapshot: str = "EOD",
-    known_at: datetime | str | None = None,
     lake: "Lake",
+    **which: Unpack[Which],
 ) -> ContractGreeks:
     """Return premium and greeks of an option: of a listed expiry, or between expiries.
 
@@ -51,9 +47,9 @@ def greeks(
     if side is None:
         raise BadQuestion(f"option_type is CALL or PUT, was {option_type[:40]!r}")
     time = when(tenor, tte, expiry, root)
-    stored = open_surface(symbol, on, model, snapshot, known_at, lake)
+    stored = open_surface(symbol, lake, **which)
     point = point_of(stored, time, where(strike=strike))
-    forwards = _forwards(lake, point, known_at)
+    forwards = _forwards(lake, point, which.get("known_at"))
     terms = _listed(forwards) if time.expiry else _between(forwards, point)
     answer = ContractGreeks(
         symbol=point.symbol,

@@ -11,7 +11,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
-from volsurf_app.client import STANDARD_GRID, GridSpec, SurfaceClient
+from volsurf_app.client import STANDARD_GRID, GridSpec, SurfaceClient, time_of
 from volsurf_app.questions import BadQuestion, Day, NotStored
 from volsurf_app.surface_answers import ContractGreeks, SurfaceGrid, SurfacePoint, SviParams
 
@@ -67,6 +67,19 @@ class HttpClient(SurfaceClient):
         terms = {"expiry": expiry, "strike": strike, "option_type": option_type, "root": root}
         asked = terms | {"date": date} | chosen
         return self._ask(ContractGreeks, f"/v1/{_part(symbol)}/greeks", asked)
+
+    def get_why(
+        self,
+        symbol: str,
+        date: Day | None,
+        T: float | Day,
+        K: float | None = None,
+        root: str | None = None,
+        **chosen: Any,
+    ) -> dict[str, Any]:
+        """Return what is behind the vol and greeks at a strike and time."""
+        asked = time_of(T) | {"root": root, "strike": K, "date": date} | chosen
+        return self._ask(dict[str, Any], f"/v1/{_part(symbol)}/why", asked)
 
     def __enter__(self) -> "HttpClient":
         """Return the client itself, to be closed at the end of the block."""

@@ -12,7 +12,7 @@ raises `questions.NotStored`.
 import math
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 import polars as pl
@@ -50,6 +50,27 @@ if TYPE_CHECKING:
     from volsurf_resources.lake import Lake
 
 
+class Which(TypedDict, total=False):
+    """Which stored surface is asked for.
+
+    Attributes
+    ----------
+    on : date or str
+        The session; None, as by default, for the last one stored.
+    model : str
+        SVI, as by default, or another of `finding_surfaces.MODELS`.
+    snapshot : str
+        EOD, as by default, or HHMM in UTC.
+    known_at : datetime or str
+        The surface as it was known at that time.
+    """
+
+    on: Day | None
+    model: str
+    snapshot: str
+    known_at: datetime | str | None
+
+
 def at(
     symbol: str,
     *,
@@ -60,11 +81,8 @@ def at(
     log_moneyness: float | None = None,
     delta: float | None = None,
     strike: float | None = None,
-    on: Day | None = None,
-    model: str = MODELS[0],
-    snapshot: str = "EOD",
-    known_at: datetime | str | None = None,
     lake: "Lake | None" = None,
+    **which: Unpack[Which],
 ) -> SurfacePoint:
     """Return one point of a stored surface, by interpolation or of the listed expiry's own smile.
 
@@ -76,12 +94,10 @@ def at(
     log_moneyness, delta, strike
         Where, exactly one: ln(strike / forward); undiscounted forward delta, negative for puts;
         USD.
-    on
-        The session; None for the last one stored.
-    known_at
-        The surface as it was known at that time.
     lake
         Where to look; None for the lake of the settings.
+    **which
+        Session, model, snapshot and time of knowledge, as `Which` names them.
 
     Raises
     ------
@@ -89,7 +105,7 @@ def at(
         As `volsurf_app.questions` tells.
     """
     time, place = when(tenor, tte, expiry, root), where(log_moneyness, delta, strike)
-    stored = open_surface(symbol, on, model, snapshot, known_at, lake)
+    stored = open_surface(symbol, lake, **which)
     return point_of(stored, time, place)
 
 
@@ -98,16 +114,13 @@ def points(
     times: Sequence[When],
     places: Where,
     *,
-    on: Day | None = None,
-    model: str = MODELS[0],
-    snapshot: str = "EOD",
-    known_at: datetime | str | None = None,
     lake: "Lake | None" = None,
+    **which: Unpack[Which],
 ) -> SurfaceGrid:
     """Return the points of all `times` with all `places`; errors as for `at`."""
     if not times:
         raise BadQuestion("a grid needs at least one time, was empty")
-    stored = open_surface(symbol, on, model, snapshot, known_at, lake)
+    stored = open_surface(symbol, lake, **which)
     readings = stored.read_all(times, places)
     used = {(s["expiration_date"], s["root"]): s for r in readings for s in r.slices}
     listed = tuple(time.expiry for time in times if time.expiry is not None)
@@ -136,15 +149,14 @@ def points(
 def svi_params(
     symbol: str,
     *,
-    on: Day | None = None,
-    model: str = MODELS[0],
-    snapshot: str = "EOD",
-    known_at: datetime | str | None = None,
     lake: "Lake | None" = None,
+    **which: Unpack[Which],
 ) -> SviParams:
     """Return the stored parameters of every listed expiry of a session; errors as for `at`."""
-    refuse_without_svi(model)
-    stored = open_surface(symbol, on, model, snapshot, known_at, lake)
+    if model_named(which.get("model", MODELS[0])) not in SLICE_MODELS:
+        told = f"SVI parameters are those of {' and '.join(SLICE_MODELS)}"
+        raise BadQuestion(f"{told}, not of {which['model']}")
+    stored = open_surface(symbol, lake, **which)
     return SviParams(
         symbol=stored.symbol,
         quote_date=stored.day,
@@ -249,32 +261,22 @@ def _delta(vol: float | None, k: float | None, tte: float | None) -> float | Non
     return call if k >= 0.0 else call - 1.0
 
 
-def open_surface(
-    symbol: str,
-    on: Day | None = None,
-    model: str = MODELS[0],
-    snapshot: str = "EOD",
-    known_at: datetime | str | None = None,
-    lake: "Lake | None" = None,
-) -> StoredSurface:
-    """Return the stored surface of a session (None: the last one stored); errors as for `at`."""
-    lake = lake or _own_lake()
-    asked, at_time = as_symbol(symbol), as_instant(known_at)
-    day = last_session(lake, asked) if on is None else as_day(on)
+def open_surface(symbol: str, lake: "Lake | None" = None, **which: Unpack[Which]) -> StoredSurface:
+    """Return the stored surface of a session; errors as for `at`."""
+    lake, asked, on = lake or _own_lake(), as_symbol(symbol), which.get("on")
     return stored_surface(
-        lake, asked, day, model=model_named(model), snapshot=as_snapshot(snapshot), known_at=at_time
+        lake,
+        asked,
+        last_session(lake, asked) if on is None else as_day(on),
+        model=model_named(which.get("model", MODELS[0])),
+        snapshot=as_snapshot(which.get("snapshot", "EOD")),
+        known_at=as_instant(which.get("known_at")),
     )
 
 
 def last_session(lake: "Lake", symbol: str) -> date:
     """Return the last session whose surface is stored; date.min, which never is, if none is."""
     return last_day(lake, TABLE, symbol) or date.min
-
-
-def refuse_without_svi(model: str) -> None:
-    """Raise BadQuestion for a model whose smiles are not rows of `fitted_surfaces`."""
-    if model_named(model) not in SLICE_MODELS:
-        raise BadQuestion(f"this is answered for {' and '.join(SLICE_MODELS)}, not for {model}")
 
 
 def _own_lake() -> "Lake":

@@ -232,7 +232,7 @@ def units_of(answer: type, table: Table) -> dict[str, str]:
 
 def of_row(answer: type[_Answer], row: Row) -> _Answer:
     """Return the record whose fields are columns of a stored row."""
-    return answer(**{name: row.get(name) for name in _names(answer)})
+    return answer(**{name: row.get(name) for name in _names(answer)})  # type: ignore[arg-type]
 
 
 @cache

@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from tests.app.handmade_session import handmade_session
 from tests.app.server import serving
-from tests.app.test_api import EXPIRY, fill
+from tests.app.test_api import EXPIRY
 from tests.assets.handmade import DAY
 from volsurf_app.client import GridSpec, LocalClient
 from volsurf_app.http_client import HttpClient, ServerError
@@ -19,7 +20,8 @@ from volsurf_resources.settings import Settings
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
-    fill(Lake(home / "lake"))
+    for table, rows in handmade_session().items():
+        Lake(home / "lake").replace(table, DAY, rows)
     settings = Settings(volsurf_home=home, serve_token="word", serve_max_points=500)
     with serving(settings) as address, HttpClient(address.url, token="word") as client:
         yield LocalClient(Lake(home / "lake")), client
@@ -34,6 +36,8 @@ QUESTIONS = {
     "vol beyond": lambda c: c.get_implied_vol("SPX", DAY, 9.0, 101.5),
     "parameters": lambda c: c.get_svi_params("SPX", DAY),
     "greeks": lambda c: c.get_greeks("SPX", DAY, EXPIRY, 95.0, "PUT", root="SPX"),
+    "why": lambda c: c.get_why("SPX", DAY, EXPIRY, 95.0, root="SPX"),
+    "why between": lambda c: c.get_why("SPX", None, 0.2),
 }
 REFUSED = {
     "symbol": (NotStored, lambda c: c.get_svi_params("XYZ", DAY)),
@@ -42,6 +46,7 @@ REFUSED = {
     "strike": (BadQuestion, lambda c: c.get_implied_vol("SPX", DAY, 0.2, 0.0)),
     "path": (BadQuestion, lambda c: c.get_svi_params("A;B", DAY)),
     "then": (NotStored, lambda c: c.get_svi_params("SPX", DAY, known_at="2020-01-01T00:00:00Z")),
+    "reason": (NotStored, lambda c: c.get_why("SPX", DAY, 9.0)),
     "grid": (BadQuestion, lambda c: c.get_surface("SPX", DAY, GridSpec(tenors=(30,)))),
 }
 
@@ -49,7 +54,11 @@ REFUSED = {
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_answers_are_the_same(both, name):
     here, there = map(QUESTIONS[name], both)
-    assert asdict(there) == asdict(here)
+    if name.startswith("why"):
+        assert there == here
+        assert here["smiles"][0]["quotes"]
+    else:
+        assert asdict(there) == asdict(here)
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from volsurf_app.client import GridSpec
 from volsurf_app.finding_surfaces import MODELS
+from volsurf_app.surface import Which
 
 _MODELS: dict[str, Any] = {"enum": list(MODELS)}
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -28,10 +29,14 @@ class Chosen(BaseModel):
     snapshot: str = Field("EOD", pattern=r"^(EOD|\d{4})$", description="EOD, or HHMM in UTC.")
     known_at: AwareDatetime | None = Field(None, description="The surface as known at that time.")
 
-    def which(self) -> dict[str, Any]:
+    def which(self) -> Which:
         """Return the choice as keywords of `surface.at`."""
-        chosen = {"model": self.model, "snapshot": self.snapshot, "known_at": self.known_at}
-        return {"on": self.date} | chosen
+        return {
+            "on": self.date,
+            "model": self.model,
+            "snapshot": self.snapshot,
+            "known_at": self.known_at,
+        }
 
 
 class Time(BaseModel):

@@ -109,9 +109,7 @@ def _add_points(router: APIRouter, lake: Lake, settings: Settings) -> None:
     def get_points(symbol: Symbol, asked: Points) -> Response:
         """Return many points of one surface."""
         _refuse_large(len(asked.points), settings)
-        stored = surface.open_surface(
-            symbol, asked.date, asked.model, asked.snapshot, asked.known_at, lake
-        )
+        stored = surface.open_surface(symbol, lake, **asked.which())
         found = [
             surface.point_of(
                 stored,

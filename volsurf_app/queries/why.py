@@ -8,17 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
-from typing import Any
+from typing import Any, Unpack
 
 import polars as pl
 
 from volsurf_app.contract_greeks import greeks
-from volsurf_app.finding_surfaces import MODELS
 from volsurf_app.queries.origins import Origin, origins
 from volsurf_app.queries.pictures import smile_pictures
-from volsurf_app.questions import Day, NotStored, When, Where, as_instant, where
+from volsurf_app.questions import NotStored, When, Where, as_instant, where
 from volsurf_app.stored_surface import TABLE, Row, StoredSurface
-from volsurf_app.surface import open_surface, point_of
+from volsurf_app.surface import Which, open_surface, point_of
 from volsurf_app.surface_answers import ContractGreeks, SurfacePoint
 from volsurf_resources.lake import Lake
 from volsurf_tables.models import table_of
@@ -78,32 +77,27 @@ def why(
     time: When,
     place: Where | None = None,
     *,
-    on: Day | None = None,
-    model: str = MODELS[0],
-    snapshot: str = "EOD",
-    known_at: datetime | str | None = None,
     lake: Lake,
+    **which: Unpack[Which],
 ) -> Why:
     """Return what is behind a point of a surface, or behind the smiles around a time.
 
     Arguments and errors as for `surface.at`; NotStored too where no smile is around that time.
     """
-    stored = open_surface(symbol, on, model, snapshot, known_at, lake)
+    stored = open_surface(symbol, lake, **which)
     point = None if place is None else point_of(stored, time, place)
     reading = stored.read(time, place or _AT_THE_MONEY)
     if place is None and not reading.slices:
         raise NotStored(f"there is no smile at that time: {reading.reason[0]}")
-    at_time = as_instant(known_at)
-    options = {"model": model, "snapshot": snapshot, "known_at": known_at, "lake": lake}
-    terms = {"tte": time.tte, "expiry": time.expiry, "root": time.root, "on": stored.day}
-    strike = None if point is None else point.strike
-    sides = ("CALL", "PUT") if strike is not None else ()
+    at_time = as_instant(which.get("known_at"))
+    same: Which = {**which, "on": stored.day}
+    option: Any = {"tte": time.tte, "expiry": time.expiry, "root": time.root}
+    if point is not None:
+        option["strike"] = point.strike
+    sides = ("CALL", "PUT") if option.get("strike") is not None else ()
     return Why(
         point=point,
-        greeks=tuple(
-            greeks(symbol, strike=strike, option_type=side, **terms, **options)  # type: ignore[arg-type]
-            for side in sides
-        ),
+        greeks=tuple(greeks(symbol, option_type=x, lake=lake, **option, **same) for x in sides),
         certificate=stored.certificate,
         smiles=tuple(_smile(lake, stored, row, at_time) for row in reading.slices),
         origins=tuple(_files(lake, stored, at_time)),
