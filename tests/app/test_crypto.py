@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from shutil import copytree, ignore_patterns
 
 import pytest
 
@@ -73,6 +74,23 @@ def test_a_new_snapshot_of_the_day_is_built_beside_the_other(volsurf, tmp_path):
     stored = lake.read("fitted_surfaces", [COINS_DAY], snapshot=None)
     assert set(stored["snapshot"]) == {"0730", "1300"}
     assert set(lake.read("fitted_surfaces", [COINS_DAY])["snapshot"]) == {"0730"}
+
+
+def test_status_shows_both_markets_of_a_home(filled_home, tmp_path, monkeypatch, capsys):
+    home = tmp_path / "home"
+    copytree(filled_home, home, ignore=ignore_patterns("dagster"))
+    set_home(monkeypatch, home)
+    record(home / "snapshots", "BTC", LATE)
+    with own_logging():
+        volsurf = caller(capsys)
+        assert volsurf("crypto", "build", "BTC")[0] == 0
+        code, said, _ = volsurf("status")
+    assert code == 0
+    equity, coins = said.split("market crypto: BTC")
+    assert "SPY: sessions stored" in equity
+    assert "BTC: sessions stored" in coins
+    assert "fitted_surfaces" in equity
+    assert "fitted_surfaces" in coins
 
 
 def test_marks_are_the_prices_where_a_user_says_so(volsurf, tmp_path):
