@@ -59,6 +59,7 @@ def options_of(settings: Settings, port: int | None = None) -> dict[str, Any]:
         "server.showEmailPrompt": False,
         "server.fileWatcherType": "none",
         "server.runOnSave": False,
+        "runner.postScriptGC": False,  # of all that was imported, after every look: 0.1 s
         "server.allowedHosts": ["127.0.0.1", "localhost"],
         "server.maxUploadSize": 1,
         "browser.gatherUsageStats": False,

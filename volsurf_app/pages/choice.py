@@ -19,7 +19,7 @@ from volsurf_resources.calendars import END_OF_DAY
 from volsurf_resources.settings import Settings
 from volsurf_tables.models import OWN_TABLES
 
-REFRESH_SECONDS = 5.0
+REFRESH_SECONDS = 10.0
 CHAINS = "raw_options_chains"
 
 
