@@ -12,7 +12,9 @@ import pytest
 
 from tests.app.conftest import DAYS
 from volsurf_app import surface
+from volsurf_app.client import STANDARD_GRID
 from volsurf_app.http_client import HttpClient, ServerError
+from volsurf_app.questions import when, where
 from volsurf_resources.lake import Lake
 
 DAY = DAYS[1]
@@ -47,6 +49,24 @@ def test_point_as_json_is_the_whole_answer(volsurf, lake):
     assert code == 0
     assert told["implied_vol"] == point.implied_vol
     assert told["units"] == point.units
+
+
+def test_grid_is_that_of_python_and_printed_in_percent(volsurf, lake):
+    asked = [word for days in (30, 90) for word in ("--tenor", f"{days}d")]
+    asked += [word for k in (-0.05, 0.0, 0.9) for word in ("-k", k)]
+    times, places = [when(tenor=30), when(tenor=90)], where(log_moneyness=[-0.05, 0.0, 0.9])
+    grid = surface.points("SPY", times, places, lake=lake)
+    code, said, _ = volsurf("surface", "grid", "SPY", *asked)
+    assert code == 0
+    assert f"{100 * grid.implied_vol[1][0]:.2f}" in said
+    assert "no quotes support" in said
+    told = json.loads(volsurf("surface", "grid", "SPY", *asked, "--json")[1])
+    assert told["implied_vol"] == grid.implied_vol
+    assert told["status"] == grid.status
+    usual = json.loads(volsurf("surface", "grid", "SPY", "--json")[1])
+    assert len(usual["implied_vol"]) == len(STANDARD_GRID.tenors)
+    assert volsurf("surface", "grid", "SPY", "--tenor", "30d")[0] == 2
+    assert volsurf("surface", "grid", "SPY", "--date", "2026-01-03")[0] == 1
 
 
 @pytest.mark.parametrize("way", ["--tte", "--tenor", "--expiry"])

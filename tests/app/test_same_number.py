@@ -101,6 +101,18 @@ def on_the_web_page(asked: Question, at: Places) -> float | None:
     return at.page().vol(asked.symbol, asked.day, asked.expiry, asked.root, asked.strike)
 
 
+def of_a_grid_on_the_command_line(asked: Question, at: Places) -> float | None:
+    words = ["surface", "grid", asked.symbol, "--expiry", asked.expiry, "--strike", asked.strike]
+    told = json.loads(at.said([*words, "--date", asked.day, "--json"]))
+    return told["implied_vol"][0][0]
+
+
+def of_why_on_the_command_line(asked: Question, at: Places) -> float | None:
+    words = ["why", asked.symbol, "--expiry", asked.expiry, "--strike", asked.strike]
+    told = json.loads(at.said([*words, "--date", asked.day, "--json"]))
+    return told["point"]["implied_vol"]
+
+
 WAYS = (
     in_python,
     of_the_local_client,

@@ -1,4 +1,4 @@
-"""Commands that ask the stored surface for a number: `surface at`, `surface price`, `surface svi`.
+"""Commands that ask the stored surface for numbers: `surface at`, `grid`, `price` and `svi`.
 
 Belongs here: arguments and printing. Not here: how a point is answered (`volsurf_app.surface`).
 """
@@ -17,7 +17,7 @@ from volsurf_app.cli.console import console, new_table, number, percent, points,
 from volsurf_app.cli.stored import StoredDay
 
 if TYPE_CHECKING:
-    from volsurf_app.surface_answers import ContractGreeks, SurfacePoint
+    from volsurf_app.surface_answers import ContractGreeks, SurfaceGrid, SurfacePoint
     from volsurf_resources.lake import Lake
 
 surface = typer.Typer(no_args_is_help=True, help="Ask the stored surface for a number.")
@@ -68,6 +68,44 @@ def at(
     else:
         show_point(point)
     _end_without_value(point.implied_vol)
+
+
+@surface.command("grid")
+def grid(
+    symbol: Symbol = None,
+    tenor: Annotated[list[str] | None, typer.Option(help="30d, 4w, 1y; one or more.")] = None,
+    tte: Annotated[list[float] | None, typer.Option(help="Years; one or more.")] = None,
+    expiry: Annotated[list[str] | None, typer.Option(help="Listed expiries.")] = None,
+    delta: Annotated[list[float] | None, typer.Option(help="Forward deltas.")] = None,
+    log_moneyness: Annotated[
+        list[float] | None, typer.Option("--log-moneyness", "-k", help="ln(strike / forward).")
+    ] = None,
+    strike: Annotated[list[float] | None, typer.Option(help="USD.")] = None,
+    date: StoredDay = None,
+    model: Model = "svi",
+    snapshot: Snapshot = "EOD",
+    known_at: KnownAt = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show vols on a grid of times and places, each option given as often as there are values."""
+    from volsurf_app import surface as surfaces
+    from volsurf_app.client import STANDARD_GRID, GridSpec
+
+    lake, asked = lake_of(symbol)
+    spec = GridSpec(
+        tenors=tenor or (), ttes=tte or (), expiries=expiry or (),
+        log_moneyness=log_moneyness or (), deltas=delta or (), strikes=strike or (),
+    )  # fmt: skip
+    spec = STANDARD_GRID if spec == GridSpec() else spec
+    with bad_questions_refused():
+        found = surfaces.points(
+            asked, spec.times(), spec.places(), on=date, model=model, snapshot=snapshot,
+            known_at=known_at, lake=lake,
+        )  # fmt: skip
+    if as_json:
+        print_json(found)
+    else:
+        _show_grid(found)
 
 
 @surface.command("price")
@@ -173,6 +211,19 @@ def show_point(point: "SurfacePoint") -> None:
     when = point.expiration_date or "interpolated in time"
     _show(f"{point.symbol} {point.quote_date} {point.snapshot} {point.model}, {when}", told)
     _show_slices(point)
+
+
+def _show_grid(found: "SurfaceGrid") -> None:
+    table = new_table()
+    for name in ("days", *(f"{place:g}" for place in found.places)):
+        table.add_column(name, justify="right")
+    for tte, vols in zip(found.tte_years, found.implied_vol, strict=True):
+        days = _cell(tte, lambda years: f"{365.0 * years:.1f}")
+        table.add_row(days, *(_cell(vol, percent) for vol in vols))
+    title = f"{found.symbol} {found.quote_date} {found.snapshot} {found.model}"
+    show_table(f"{title}: implied vol in % by {found.axis.replace('_', '-')}", table)
+    if any(None in vols for vols in found.implied_vol):
+        console.print("-: no quotes support a vol there")
 
 
 def _show_prices(call: "ContractGreeks", put: "ContractGreeks") -> None:
