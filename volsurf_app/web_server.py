@@ -3,7 +3,9 @@
 Belongs here: where it listens, how it looks, what it never tells. Not here: the pages.
 """
 
+import gc
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ def serve(settings: Settings, port: int | None = None) -> None:
 
     from volsurf_app import queries
     from volsurf_app.pages import application, drawing
+    from volsurf_app.pages.ahead import soon
 
     async def health(_: Any) -> Any:
         held = queries.symbols(queries.open_lake(settings))
@@ -32,6 +35,8 @@ def serve(settings: Settings, port: int | None = None) -> None:
         kept = {"Cache-Control": "public, max-age=86400", "Content-Encoding": "identity"}
         return FileResponse(drawing.script_path(), media_type="text/javascript", headers=kept)
 
+    soon([partial(application.warm, settings)])
+    gc.freeze()  # what was imported stays: no collection need look through it again
     routes = [Route("/health", health), Route(drawing.SCRIPT_URL, script)]
     App(_SCRIPT, routes=routes, on_script_error=_tell).run(config=options_of(settings, port))
 

@@ -16,7 +16,8 @@ from volsurf_app.pages import (
     surface,
     term_structure,
 )
-from volsurf_app.pages.choice import Choice, choose
+from volsurf_app.pages.choice import Choice, choose, newest
+from volsurf_app.pages.drawing import load_script
 from volsurf_resources.settings import Settings
 
 PAGES: dict[str, tuple[str, str, Callable[[Choice], None]]] = {
@@ -43,6 +44,7 @@ def draw() -> None:
         menu_items={"Get help": None, "Report a bug": None, "About": None},
     )  # fmt: skip
     st.html(_QUIETER)
+    load_script()
     settings = Settings()
     shown: list[Choice | None] = []
     page = st.navigation(
@@ -62,3 +64,11 @@ def draw() -> None:
 def _draw(page: Callable[[Choice], None], shown: list[Choice | None]) -> None:
     if (choice := shown[0]) is not None:
         page(choice)
+
+
+def warm(settings: Settings) -> None:
+    """Ask for what the first look shows, so that it need not wait."""
+    choice = newest(settings)
+    if choice is not None:
+        surface.prepare(choice)
+        coverage.ask_coverage(choice)

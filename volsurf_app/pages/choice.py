@@ -123,11 +123,29 @@ def choose(settings: Settings) -> Choice | None:
     )  # fmt: skip
 
 
+def newest(settings: Settings) -> Choice | None:
+    """Return what is looked at before anything is chosen; None where there is nothing."""
+    markets = markets_of(settings)
+    if not markets:
+        return None
+    symbol = _usual(markets, settings)
+    lake = seen_lake(markets[symbol])
+    days = lake.days(CHAINS, symbol)
+    name = ask_snapshots(lake, symbol, days[-1])[1]
+    return Choice(
+        settings=markets[symbol], lake=lake, symbol=symbol, day=days[-1], days=days,
+        snapshot=END_OF_DAY, snapshot_name=name, model=next(iter(OWN_TABLES)),
+    )  # fmt: skip
+
+
+def _usual(held: Mapping[str, Settings], settings: Settings) -> str:
+    return settings.default_symbol if settings.default_symbol in held else next(iter(held))
+
+
 def _symbol(held: Mapping[str, Settings], settings: Settings) -> str | None:
     key = "chosen_symbol"
     if key not in st.session_state:
-        usual = settings.default_symbol if settings.default_symbol in held else next(iter(held))
-        asked = st.query_params.get("symbol", usual).strip().upper()
+        asked = st.query_params.get("symbol", _usual(held, settings)).strip().upper()
         st.session_state[key] = asked if asked in held else None
         st.session_state["asked_symbol"] = asked
     if st.session_state[key] not in held:  # removed from the lake meanwhile

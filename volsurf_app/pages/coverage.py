@@ -32,10 +32,7 @@ def draw(choice: Choice) -> None:
     """Draw the page of coverage, from the first stored session to the last."""
     first, last = choice.days[0], choice.days[-1]
     tables = tuple(one.name for one in choice.lake.tables)
-    covered = ask(
-        choice.lake, queries.coverage, choice.symbol, first, last,
-        reads=tables, days=stored_days(choice, tables),
-    )  # fmt: skip
+    covered = ask_coverage(choice)
     gaps = gaps_of(covered)
     sessions = covered["quote_date"].n_unique()
     heading("Coverage", choice.symbol, f"{sessions:,} sessions from {first} to {last}")
@@ -60,6 +57,15 @@ def draw(choice: Choice) -> None:
     table(writes.with_columns(pl.col("run_id").str.slice(0, 8)), _WRITES, key="last_writes")
     downloads(choice, writes, "writes")
     why_table(choice, "raw_options_chains")
+
+
+def ask_coverage(choice: Choice) -> pl.DataFrame:
+    """Return which tables hold which sessions."""
+    tables = tuple(one.name for one in choice.lake.tables)
+    return ask(
+        choice.lake, queries.coverage, choice.symbol, choice.days[0], choice.days[-1],
+        reads=tables, days=stored_days(choice, tables),
+    )  # fmt: skip
 
 
 def stored_days(choice: Choice, tables: Sequence[str]) -> list[date]:

@@ -20,6 +20,13 @@ _CONFIG = {
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "resetCameraLastSave3d"],
 }
 _HTML = '<div class="volsurf-picture" role="img"></div>'
+_LOAD = f"""window.volsurfPlotly ??= new Promise((done, failed) => {{
+    const script = document.createElement("script");
+    script.src = "{SCRIPT_URL}";
+    script.onload = () => done(window.Plotly);
+    script.onerror = failed;
+    document.head.append(script);
+  }});"""
 _CSS = ".volsurf-picture {width: 100%; min-height: 20rem;}"
 # Surfaces need WebGL, which takes seconds where there is no graphics card: they come after all that
 # is flat, and wait for the reader to rest as long as they are slow, so that steps stay quick.
@@ -27,13 +34,7 @@ _JS = """
 const QUIET_MS = 250, LONGEST_MS = 2000;
 
 function plotly() {
-  window.volsurfPlotly ??= new Promise((done, failed) => {
-    const script = document.createElement("script");
-    script.src = "%s";
-    script.onload = () => done(window.Plotly);
-    script.onerror = failed;
-    document.head.append(script);
-  });
+  %s
   return window.volsurfPlotly;
 }
 
@@ -75,6 +76,13 @@ def draw_figure(figure: Figure, key: str, name: str, alt: str) -> None:
     _element()(key=key, data=data)
 
 
+def load_script() -> None:
+    """Let the browser fetch Plotly's script while the page's numbers are being found."""
+    with st.container(key="load_script"):
+        st.html("<style>.st-key-load_script {display: none}</style>")
+        st.html(f"<script>{_LOAD}</script>", unsafe_allow_javascript=True)
+
+
 def script_path() -> Path:
     """Return where the script of the installed Plotly lies."""
     import plotly
@@ -84,5 +92,5 @@ def script_path() -> Path:
 
 def _element() -> Any:
     return st.components.v2.component(
-        "volsurf_picture", html=_HTML, css=_CSS, js=_JS % SCRIPT_URL, isolate_styles=False
+        "volsurf_picture", html=_HTML, css=_CSS, js=_JS % _LOAD, isolate_styles=False
     )

@@ -53,7 +53,16 @@ def draw(choice: Choice) -> None:
     _numbers(choice, fits, month)
     _body(choice, sheet, fits)
     seen = st.session_state["expiry_seen"]
-    soon([partial(_prepare, near, seen) for near in choice.neighbours()])
+    soon([partial(prepare, near, seen) for near in choice.neighbours()])
+
+
+def prepare(choice: Choice, seen: Expiry | None = None) -> None:
+    """Ask for what will be shown to a reader who saw an expiry before."""
+    choice.prepare()
+    _, fits, _ = _answers(choice)
+    expiries = _with_smile(fits)
+    place = _nearest(expiries, seen or _in_a_month(expiries, choice.day))
+    _picture_of(choice, *expiries[place])
 
 
 @st.fragment
@@ -93,14 +102,6 @@ def _picture_of(choice: Choice, root: str, expiry: date) -> queries.SmilePicture
         model_type=choice.model, snapshot=choice.snapshot, reads=_QUOTES, days=[choice.day],
     )  # fmt: skip
     return shown
-
-
-def _prepare(choice: Choice, seen: Expiry) -> None:
-    """Ask for what a neighbouring session will show."""
-    choice.prepare()
-    _, fits, _ = _answers(choice)
-    expiries = _with_smile(fits)
-    _picture_of(choice, *expiries[_nearest(expiries, seen)])
 
 
 def _expiries(lake: Lake, symbol: str, day: date, model: str, snapshot: str) -> pl.DataFrame:
@@ -153,7 +154,7 @@ def _sheet(choice: Choice, sheet: SurfaceSheet, axis: str) -> None:
 
 def _expiry(choice: Choice, fits: pl.DataFrame) -> Expiry:
     expiries = _with_smile(fits)
-    seen = st.session_state.get("expiry_seen") or _asked_expiry(expiries[0][0], choice.day)
+    seen = st.session_state.get("expiry_seen") or _asked_expiry(expiries, choice.day)
     root, expiry = st.selectbox(
         "Expiry", expiries, index=_nearest(expiries, seen), key="expiry_of_day",
         format_func=lambda own: f"{own[1]} · {(own[1] - choice.day).days} days · {own[0]}",
@@ -235,9 +236,13 @@ def _nearest(expiries: Sequence[Expiry], seen: Expiry) -> int:
     )
 
 
-def _asked_expiry(root: str, day: date) -> Expiry:
+def _asked_expiry(expiries: Sequence[Expiry], day: date) -> Expiry:
     try:
         expiry = date.fromisoformat(st.query_params.get("expiry", ""))
     except ValueError:
-        expiry = day + timedelta(days=30)
-    return st.query_params.get("root", root), expiry
+        return _in_a_month(expiries, day)
+    return st.query_params.get("root", expiries[0][0]), expiry
+
+
+def _in_a_month(expiries: Sequence[Expiry], day: date) -> Expiry:
+    return expiries[0][0], day + timedelta(days=30)
