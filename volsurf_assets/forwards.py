@@ -29,6 +29,8 @@ MIN_PAIRS = 6  # nearest pairs that are always used
 MAX_RATE_STD_ERROR = 0.0025  # beyond it the curve knows the discount factor better
 MAX_RATE_GAP = 0.01  # so does it when quotes and curve disagree by more
 WIDTH = {"european": 2.0, "american": 0.5}  # of the band around the forward, standard deviations
+# Marks have ticks but no spread: what parts them is time, and neighbours are made together.
+WIDEST = {"quotes": 2.0, "marks": 0.5}
 THREADS = 4  # over expiries: the kernels run without the interpreter lock
 MAX_PAIRS = {"european": 1000, "american": 24}  # removing early exercise is dear
 EXPIRY = ["symbol", "quote_date", "snapshot", "root", "expiration_date"]
@@ -69,24 +71,24 @@ def with_expiry(chain: pl.DataFrame) -> pl.DataFrame:
 @table_asset(
     IMPLIED_FORWARDS,
     reads=[RAW_OPTIONS_CHAINS, MARKET_RATES, UNDERLYING_PRICES],
-    code_version="3",
+    code_version="4",
     picture=lambda rows: sparkline(rows["implied_carry"]),
 )
 def implied_forwards(session: Session) -> pl.DataFrame:
     """Estimate forward and discount factor of every expiry of every chain."""
     chain = with_underlying(with_expiry(session.read(RAW_OPTIONS_CHAINS)))
     curve, history = curve_of(session), session.window(UNDERLYING_PRICES, DIVIDEND_HISTORY)
-    rows: list[Row] = []
+    settings, rows = session.settings, list[Row]()
+    price, widest = PRICES[settings.price_source], WIDEST[settings.price_source]
     for (symbol, _), own in chain.group_by("symbol", "snapshot", maintain_order=True):
         dividends = expected_dividends(history, str(symbol), session.day)
         spot = _spot(own, history, session.day)
-        estimate = partial(_estimate, spot=spot, curve=curve, dividends=dividends)
-        settings = session.settings
-        expiries = _expiries(own, is_usable(settings), PRICES[settings.price_source])
+        estimate = partial(_estimate, spot=spot, curve=curve, dividends=dividends, widest=widest)
+        expiries = _expiries(own, is_usable(settings), price)
         with ThreadPoolExecutor(THREADS) as threads:
             estimated = list(threads.map(estimate, expiries))
         rows.extend(_fill_gaps(estimated, spot, curve))
-    source = {"price_source": session.settings.price_source}
+    source = {"price_source": settings.price_source}
     return pl.DataFrame([row | source for row in rows], schema=IMPLIED_FORWARDS.schema)
 
 
@@ -184,7 +186,9 @@ def _expiries(own: pl.DataFrame, usable: pl.Expr, price: pl.Expr = MID) -> Itera
         )
 
 
-def _estimate(expiry: Expiry, spot: float | None, curve: Curve, dividends: Dividends) -> Row:
+def _estimate(
+    expiry: Expiry, spot: float | None, curve: Curve, dividends: Dividends, widest: float
+) -> Row:
     """Fit the forward of one expiry; `status` is null where there is nothing to fit."""
     from volsurf_math.parity import ParityStatus
 
@@ -193,7 +197,8 @@ def _estimate(expiry: Expiry, spot: float | None, curve: Curve, dividends: Divid
     if not expiry.tte > 0.0:
         return row | {"status": "failed", "reason": "expired"}
     rate = curve.rate(expiry.tte)
-    pairs = expiry.pairs.near_the_money(WIDTH[expiry.style], MAX_PAIRS[expiry.style])
+    width = min(WIDTH[expiry.style], widest)
+    pairs = expiry.pairs.near_the_money(width, MAX_PAIRS[expiry.style])
     if expiry.style == "american" and rate is not None and spot is not None:
         fit, outcome = _american(pairs, expiry.tte, spot, rate, dividends)
     else:
