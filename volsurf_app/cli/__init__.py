@@ -5,6 +5,7 @@ failed, 2 bad arguments. A command that makes something happen runs a Dagster jo
 all others only read the store. A user never sees a stack trace: it goes to the log.
 """
 
+import gc
 import logging
 import sys
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ from volsurf_app.cli import (
 )
 
 FAILED, BAD_ARGUMENTS = 1, 2
+FEWER_COLLECTIONS = 50_000  # new objects between two of them; Python's own figure is 700
 
 app = typer.Typer(
     name="volsurf",
@@ -102,5 +104,12 @@ def _explain_unexpected(error: Exception, errors: Console) -> None:
 
 
 def main() -> None:
-    """Run the command line of this process."""
-    sys.exit(run())
+    """Run the command line of this process.
+
+    Little of what a command loads is ever garbage, and at the end the process frees it at once:
+    fewer and smaller collections save up to a second.
+    """
+    gc.set_threshold(FEWER_COLLECTIONS)
+    code = run()
+    gc.freeze()
+    sys.exit(code)
