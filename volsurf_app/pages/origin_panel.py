@@ -11,10 +11,12 @@ import polars as pl
 import streamlit as st
 
 from volsurf_app.pages.choice import Choice
-from volsurf_app.pages.panels import number, percent, table
+from volsurf_app.pages.panels import number, percent, price_unit, table
+from volsurf_app.queries.evolution import PARAMETERS_OF, told_parameters
 from volsurf_app.queries.origins import origins
 from volsurf_app.queries.why import SmileOrigin, why
 from volsurf_app.questions import When
+from volsurf_resources.calendars import END_OF_DAY
 
 _FILES = {
     "table": ("table", None),
@@ -36,18 +38,24 @@ def why_smile(choice: Choice, root: str, expiry: date) -> None:
         return
     with panel:
         told = why(
-            choice.symbol, When(expiry=expiry, root=root), on=choice.day, model=choice.model,
-            lake=choice.lake,
+            choice.symbol, When(expiry=expiry, root=root), on=choice.day, lake=choice.lake,
+            model=choice.model, snapshot=choice.snapshot,
         )  # fmt: skip
         for smile in told.smiles:
-            _smile(smile)
+            _smile(choice, smile)
         _files([asdict(origin) for origin in told.origins])
         st.caption("The same in a terminal:")
-        st.code(
-            f"volsurf why {choice.symbol} --expiry {expiry} --root {root} --date {choice.day} "
-            f"--model {choice.model.lower()}",
-            language="bash",
-        )
+        st.code(_command(choice, root, expiry), language="bash")
+
+
+def _command(choice: Choice, root: str, expiry: date) -> str:
+    words = f"volsurf why {choice.symbol} --expiry {expiry} --root {root} --date {choice.day}"
+    words += f" --model {choice.model.lower()}"
+    if choice.snapshot != END_OF_DAY:
+        words += f" --snapshot {choice.snapshot}"
+    if (at := choice.lake.known_at) is not None:
+        words += f" --known-at {at:%Y-%m-%dT%H:%M:%SZ}"
+    return words
 
 
 def why_table(choice: Choice, *tables: str) -> None:
@@ -64,16 +72,18 @@ def why_table(choice: Choice, *tables: str) -> None:
         _files(found)
 
 
-def _smile(smile: SmileOrigin) -> None:
+def _smile(choice: Choice, smile: SmileOrigin) -> None:
     verdicts = dict(smile.quotes["verdict"].value_counts().rows())
     told = ", ".join(f"{n:,} {word.replace('_', ' ')}" for word, n in sorted(verdicts.items()))
     st.markdown(f"**Quotes** of {smile.quote_date}: {told}")
+    unit = price_unit(choice)
+    digits = "%.2f" if unit == "USD" else "%.4f"
     columns = {
         "contract_id": ("contract", None),
         "strike": ("strike, USD", "%,.2f"),
         "option_type": ("type", None),
-        "bid": ("bid, USD", "%.2f"),
-        "ask": ("ask, USD", "%.2f"),
+        "bid": (f"bid, {unit}", digits),
+        "ask": (f"ask, {unit}", digits),
         "iv_mid": ("vol of mid", "percent"),
         "model_vol": ("fitted vol", "percent"),
         "error_vol_points": ("fit − mid, vol points", "%.3f"),
@@ -90,9 +100,16 @@ def _smile(smile: SmileOrigin) -> None:
             f"{forward['n_pairs'] or 0} put-call pairs; rate {percent(forward['implied_rate'])} "
             "a year, continuous"
         )
-    names = [name for name in smile.fit if name.startswith("svi_") and "std" not in name]
-    values = ", ".join(f"{name[4:]} = {number(smile.fit[name], 6)}" for name in names)
-    st.markdown(f"**Fit** {smile.fit['status']} by version {smile.fit['model_version']}: {values}")
+    told = ", ".join(f"{name} = {value:,.6g}" for name, value in _parameters(choice, smile).items())
+    version = smile.fit.get("model_version")
+    by = f" by version {version}" if version else ""
+    st.markdown(f"**Fit** of {choice.model}, {smile.fit['status']}{by}: {told}")
+
+
+def _parameters(choice: Choice, smile: SmileOrigin) -> dict[str, float]:
+    if (names := PARAMETERS_OF.get(choice.model)) is None:
+        return told_parameters(smile.fit["parameters"])
+    return {name.removeprefix("svi_"): smile.fit[name] for name in names}
 
 
 def _files(found: list[dict[str, object]]) -> None:

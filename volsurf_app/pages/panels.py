@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from volsurf_app.pages.choice import Choice
+from volsurf_app.pages.choice import CHAINS, Choice
 from volsurf_app.pages.drawing import draw_figure
 from volsurf_app.plots.style import Figure
 
@@ -29,6 +29,14 @@ def heading(title: str, of: str, told: str) -> None:
 def subtitle(choice: Choice) -> str:
     """Return what stands under a picture's title: symbol, session, snapshot, model."""
     return f"{choice.symbol} · {choice.day} · {choice.time} · {choice.model}"
+
+
+def price_unit(choice: Choice) -> str:
+    """Return what bid and ask are in: coins may be the unit of prices, dollars are elsewhere."""
+    if choice.settings.volsurf_market == "us":
+        return "USD"
+    rows = choice.lake.read(CHAINS, [choice.day], symbols=[choice.symbol], columns=["price_unit"])
+    return str(rows["price_unit"][0])
 
 
 def picture(

@@ -17,13 +17,14 @@ def choose_day(symbol: str, days: Sequence[date]) -> date:
     """Draw slider and steps; return the session chosen. Who looks at the newest follows it."""
     if "next_day" in st.session_state:  # a step taken since the last look
         st.session_state[WIDGET] = st.session_state.pop("next_day")
-    newest = st.session_state.get(_NEWEST, (symbol, days[-1]))
+    of, newest = st.session_state.get(_NEWEST, (symbol, days[-1]))
     st.session_state[_NEWEST] = (symbol, days[-1])
     if WIDGET not in st.session_state:
         st.session_state[WIDGET] = _read_day(st.query_params.get("date", str(days[-1])), days)
-    elif newest == (symbol, st.session_state[WIDGET]) and days[-1] > newest[1]:
+    elif st.session_state[WIDGET] == newest and (of != symbol or days[-1] > newest):
         st.session_state[WIDGET] = days[-1]
-        st.toast(f"{symbol}: new session {days[-1]}", icon=":material/update:")
+        if of == symbol:
+            st.toast(f"{symbol}: new session {days[-1]}", icon=":material/update:")
     elif st.session_state[WIDGET] not in days:  # of another symbol
         st.session_state[WIDGET] = _nearest(st.session_state[WIDGET], days)
     if len(days) == 1:

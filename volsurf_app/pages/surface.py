@@ -16,7 +16,7 @@ from volsurf_app.finding_surfaces import stored_surface
 from volsurf_app.pages.absence import tell_unfitted
 from volsurf_app.pages.ahead import soon
 from volsurf_app.pages.answers import ask
-from volsurf_app.pages.choice import CHAINS, Choice, keep_in_address
+from volsurf_app.pages.choice import Choice, keep_in_address
 from volsurf_app.pages.origin_panel import why_smile
 from volsurf_app.pages.panels import (
     counted,
@@ -25,6 +25,7 @@ from volsurf_app.pages.panels import (
     number,
     percent,
     picture,
+    price_unit,
     subtitle,
 )
 from volsurf_app.plots.smile import smile_figure
@@ -184,7 +185,7 @@ def _strike() -> float | None:
 def _smile(choice: Choice, root: str, expiry: date, strike: float | None) -> None:
     shown = _picture_of(choice, root, expiry)
     point = None if strike is None else _point(choice, root, expiry, strike)
-    figure = smile_figure(shown, subtitle(choice), _price_unit(choice), point)
+    figure = smile_figure(shown, subtitle(choice), price_unit(choice), point)
     alt = f"Quotes of {root} {expiry} at their implied vols, the fitted smile and its residuals."
     picture(choice, figure, shown.quotes, "smile", alt, str(expiry))
     if point is not None:
@@ -218,14 +219,6 @@ def _tell_point(point: SurfacePoint) -> None:
         f"At {strike}: vol **{percent(point.implied_vol, 4)}**{error} a year, forward delta "
         f"{number(point.delta, 4)}, log-moneyness {number(point.log_moneyness, 4)}"
     )
-
-
-def _price_unit(choice: Choice) -> str:
-    """Return what bid and ask are in: coins may be the unit of prices, dollars are elsewhere."""
-    if choice.settings.volsurf_market == "us":
-        return "USD"
-    rows = choice.lake.read(CHAINS, [choice.day], symbols=[choice.symbol], columns=["price_unit"])
-    return str(rows["price_unit"][0])
 
 
 def _nearest(expiries: Sequence[Expiry], seen: Expiry) -> int:

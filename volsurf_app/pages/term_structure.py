@@ -15,11 +15,13 @@ from volsurf_app.pages.choice import Choice
 from volsurf_app.pages.origin_panel import why_table
 from volsurf_app.pages.panels import figures_of, heading, number, percent, picture, subtitle
 from volsurf_app.plots import terms
+from volsurf_app.plots.style import Figure
 from volsurf_app.queries import evolution
 from volsurf_app.queries.models import MODEL_TABLES
 from volsurf_app.queries.sheets import term_of
 from volsurf_tables.models import table_of
 from volsurf_tables.surface_slices import surface_slices
+from volsurf_tables.surfaces import SLICE_MODELS
 
 READS = ("fitted_surfaces", "surface_points", "term_structure_params")
 _TENORS = (7, 30, 60, 90, 180, 365)
@@ -101,8 +103,7 @@ def _atm(choice: Choice, smiles: pl.DataFrame, law: dict[str, float | None]) -> 
     figure = terms.term_figure(
         smiles, "atm_vol", "ATM volatility", "implied vol, annual", subtitle(choice)
     )
-    if law["atm_term_a"] is not None and law["atm_term_b"] is not None:
-        terms.add_power_law(figure, smiles["days"].to_list(), law["atm_term_a"], law["atm_term_b"])
+    _add_law(choice, figure, smiles["days"].to_list(), law["atm_term_a"], law["atm_term_b"])
     columns = ["root", "expiration_date", "days", "atm_vol", "atm_vol_std_error", "status"]
     alt = "At-the-money volatility over days to expiry, with the stored power law."
     picture(choice, figure, smiles.select(columns), "atm_term", alt)
@@ -112,12 +113,19 @@ def _skew(choice: Choice, smiles: pl.DataFrame, law: dict[str, float | None]) ->
     figure = terms.term_figure(
         smiles, "skew_25delta", "25-delta skew", "put − call, vol", subtitle(choice)
     )
-    if law["skew_term_a"] is not None and law["skew_term_b"] is not None:
-        known = smiles.drop_nulls("skew_25delta")["days"].to_list()
-        terms.add_power_law(figure, known, law["skew_term_a"], law["skew_term_b"])
+    known = smiles.drop_nulls("skew_25delta")["days"].to_list()
+    _add_law(choice, figure, known, law["skew_term_a"], law["skew_term_b"])
     columns = ["root", "expiration_date", "days", "skew_25delta", "skew_25delta_std_error"]
     alt = "25-delta skew over days to expiry, with the stored power law."
     picture(choice, figure, smiles.select(columns), "skew_term", alt)
+
+
+def _add_law(
+    choice: Choice, figure: Figure, days: list[int], a: float | None, b: float | None
+) -> None:
+    """Draw a power law over the smiles that it was fitted to, which are those of SVI."""
+    if choice.model == SLICE_MODELS[0] and a is not None and b is not None:
+        terms.add_power_law(figure, days, a, b)
 
 
 def _forward(choice: Choice, smiles: pl.DataFrame) -> None:

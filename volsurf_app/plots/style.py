@@ -61,7 +61,10 @@ class Figure:
         )  # fmt: skip
 
     def say(self, words: str) -> "Figure":
-        """Say in the middle why there is nothing to see."""
+        """Say in the middle why there is nothing to see, instead of numbers on the axes."""
+        for name in self.layout:
+            if name.startswith(("xaxis", "yaxis")):
+                self.layout[name]["showticklabels"] = False
         font = {"size": 13, "color": QUIET}
         self._words(text=words, x=0.5, xref="paper", y=0.5, yref="paper", font=font)
         return self

@@ -105,6 +105,8 @@ def tenor_figure(series: pl.DataFrame, column: str, title: str, unit: str, subti
     )
     is_there = pl.col(column).is_not_null().any().over("tenor_days")
     tenors = series.filter(is_there)["tenor_days"].unique().sort()
+    if tenors.is_empty():
+        return figure.say("constant maturities of this model are not stored")
     for tenor, colour in zip(tenors, style.SERIES, strict=False):
         own = series.filter(pl.col("tenor_days") == tenor)
         days, values = own["quote_date"].to_list(), own[column].to_list()

@@ -66,21 +66,18 @@ def parameters_near(
     chosen = nearest.unique("quote_date", keep="first", maintain_order=True)
     names = PARAMETERS_OF.get(model_type)
     if names is None:
-        told = _told(chosen["parameters"])
+        rows = [told_parameters(text) for text in chosen["parameters"]]
+        told = pl.DataFrame(rows, infer_schema_length=None)
         names = tuple(name for name in told.columns if name not in chosen.columns)
         chosen = chosen.hstack(told.select(names))
     place = ("quote_date", "root", "expiration_date", "days")
     return with_gaps(chosen.select(*place, *names, *ends), days)
 
 
-def _told(parameters: pl.Series) -> pl.DataFrame:
-    """Return parameters that are stored as JSON as columns; of a list, one column per place."""
-    rows = []
-    for text in parameters:
-        pairs = json.loads(text).items()
-        parts = [(n, x if isinstance(x, list) else [x]) for n, x in pairs]
-        rows.append({f"{n}{i or ''}": v for n, values in parts for i, v in enumerate(values)})
-    return pl.DataFrame(rows, infer_schema_length=None)
+def told_parameters(text: str) -> dict[str, float]:
+    """Return parameters that are stored as JSON by name; of a list, one for each place."""
+    parts = {name: x if isinstance(x, list) else [x] for name, x in json.loads(text).items()}
+    return {f"{name}{i or ''}": v for name, values in parts.items() for i, v in enumerate(values)}
 
 
 def power_laws(lake: Lake, symbol: str, days: Sequence[date]) -> pl.DataFrame:
