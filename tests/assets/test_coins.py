@@ -12,13 +12,17 @@ from tests.assets.coins import (
     EARLY,
     LATE,
     SHARES,
+    FullExchange,
     coin_settings,
     fill_coins,
     record,
 )
+from tests.resources.deribit.clockwork import Clock, client_of
+from tests.resources.loopback import Answer
 from volsurf_app import surface
 from volsurf_assets.graph import RECIPES
 from volsurf_assets.stochastic_vol import heston_surfaces
+from volsurf_resources.deribit import Deribit
 from volsurf_resources.lake import Lake
 from volsurf_tables.market import INDEX_LEVELS
 from volsurf_tables.quotes import IMPLIED_FORWARDS, OPTION_QUOTES
@@ -201,6 +205,33 @@ def test_marks_can_be_the_prices_and_are_never_mixed_with_quotes(tmp_path):
     assert smile["reason"][1] == "0 strikes to fit, needs 6"
     fill_coins(quotes)
     assert {t.name: lake.content_hash(t.name, COINS_DAY) for t in lake.tables} == before
+
+
+def test_all_that_is_odd_of_a_snapshot_is_told_and_costs_no_fit(tmp_path):
+    """Test network, clocks five minutes apart, no instruments, an index of another market."""
+    settings = coin_settings(tmp_path)
+    clock = Clock(LATE)
+    cut = Answer(body='{"jsonrpc": "2.0", "result": [{"instrument_name"', cut=20)
+    index = Answer(body='{"jsonrpc": "2.0", "result": {"index_price": 60000.0}}')
+    faults = {"get_instruments": cut, "get_index_price": index}
+    with FullExchange(lambda: clock.now() - timedelta(minutes=5), is_testnet=True) as exchange:
+        exchange.extra = [{"instrument_name": "BTC-MOON", "base_currency": "BTC"}]
+        exchange.fault = lambda call: faults.get(call.path.removeprefix("/"))
+        client = client_of(exchange.url, clock)
+        with Deribit(recordings=settings.recordings_path, client=client) as source:
+            assert source.record("BTC").is_partial
+    lake, stored = fill_coins(settings)
+    assert stored.fetched == ("BTC",)
+    (partial,) = stored.partial
+    assert "instruments: TryLater" in partial
+    told = {odd.partition(" ")[2] for odd in stored.odd}
+    assert {"testnet", "flat_vols", "clock", "index_apart", "unknown_instrument"} <= told
+    raw = lake.read("raw_options_chains", [COINS_DAY])
+    assert raw.height == 120
+    assert set(raw["data_source"]) == {"deribit testnet"}
+    assert set(raw["quote_time"].dt.truncate("1m")) == {LATE.replace(minute=55, hour=12, second=0)}
+    assert lake.read("option_quotes", [COINS_DAY]).height == 120
+    assert set(smiles(lake)["status"]) == {"fitted"}
 
 
 def test_options_that_settled_before_the_snapshot_are_kept_and_not_fitted(tmp_path):
