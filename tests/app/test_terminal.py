@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import Awaitable, Callable
+from datetime import date
 from pathlib import Path
 from threading import Event, Thread
 
@@ -25,6 +26,7 @@ from volsurf_resources.lake import Lake
 
 FIRST, LAST = DAYS[:2]
 SIZES = [(80, 24), (200, 50)]
+MODELS = ["SVI", "SSVI", "SABR", "HESTON", "GAMMA_VANNA_VOLGA", "POLYNOMIAL"]  # as fitted
 Script = Callable[[Dashboard, Pilot[None]], Awaitable[None]]
 
 
@@ -296,6 +298,40 @@ def test_help_opens_and_any_key_closes_it(lake):
     drive(lake, script)
 
 
+def test_the_key_of_models_goes_round_all_that_are_stored(lake):
+    async def script(app, pilot):
+        seen = []
+        for _ in range(len(MODELS)):
+            seen.append(app.view.model)
+            fits = app.content.parts[0].rows
+            assert fits.filter(status="fitted").height > 10
+            assert fits.filter(status="fitted")["atm_vol"].null_count() == 0
+            await pilot.press("m")
+            await pilot.pause()
+        assert app.view.model == seen[0]
+        assert seen == MODELS
+
+    drive(lake, script)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("name", ["surface", "smile", "term", "history"])
+def test_sections_of_every_model_are_printed(volsurf, lake, name, model):
+    code, said, errors = volsurf("show", name, "--model", model.lower(), "--json")
+    assert (code, errors) == (0, "")
+    told = json.loads(said)
+    assert told["model"] == model
+    if name == "smile":
+        expiry = told["headline"].split()[1].rstrip(",")
+        (picture,) = queries.smile_pictures(
+            lake, "SPY", LAST, date.fromisoformat(expiry), model_type=model
+        )
+        curve = picture.quotes.filter("is_used")["model_vol"].to_list()
+        assert [quote["model_vol"] for quote in told["quotes"]] == curve
+    if name == "history":
+        assert set(told["history"][0]) > {"quote_date", "atm_vol", "status"}
+
+
 def test_an_error_of_the_lake_is_told_and_survived(own_lake):
     async def script(app, pilot):
         own_lake.path("option_quotes", FIRST).write_text("<html>")
@@ -393,6 +429,9 @@ def test_a_missed_session_shows_as_a_gap_with_the_command_that_fills_it(own_lake
     [
         (("show", "smile", "ZZZZ"), 2, "has no ZZZZ"),
         (("show", "weather"), 2, "weather"),
+        (("show", "smile", "--model", "black"), 2, "one of SVI"),
+        (("show", "smile", "--model", "convex"), 1, "no CONVEX smiles"),
+        (("dashboard", "--model", "black"), 2, "one of SVI"),
         (("show", "smile", "--expiry", "2001-01-01"), 1, "has no expiry 2001-01-01"),
         (("show", "smile", "--expiry", "soon"), 2, "is no date"),
         (("show", "term", "--date", DAYS[2]), 1, f"nearest stored: {LAST}"),

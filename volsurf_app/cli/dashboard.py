@@ -9,15 +9,15 @@ from typing import Annotated
 import typer
 
 from volsurf_app.cli.analytics import stored_symbol
-from volsurf_app.cli.arguments import Symbol, settings_of
+from volsurf_app.cli.arguments import Model, Symbol, settings_of
 from volsurf_app.cli.console import console
-from volsurf_app.cli.stored import Model, ModelOption, StoredDay, stored_session
+from volsurf_app.cli.stored import StoredDay, stored_model, stored_session
 
 
 def dashboard(
     symbol: Symbol = None,
     date: StoredDay = None,
-    model: ModelOption = Model.SVI,
+    model: Model = "svi",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -26,7 +26,7 @@ def dashboard(
     ] = None,
 ) -> None:
     """Open the surface in this terminal: sections, expiries and sessions by key; ? for help."""
-    settings = settings_of(symbol)
+    settings, name = settings_of(symbol), stored_model(model)
     lake, asked = stored_symbol(symbol, settings)
     day = stored_session(lake, asked, date)
     if not console.is_terminal:
@@ -35,5 +35,5 @@ def dashboard(
     from volsurf_app.terminal.app import Dashboard
     from volsurf_app.terminal.content import View
 
-    view = View(symbol=asked, day=day, model=model.stored)
+    view = View(symbol=asked, day=day, model=name)
     Dashboard(lake, view, out or settings.volsurf_home / "exports").run()

@@ -12,8 +12,7 @@ import typer
 from volsurf_app.cli.analytics import stored_symbol
 from volsurf_app.cli.arguments import Model, Symbol, settings_of
 from volsurf_app.cli.console import console
-from volsurf_app.cli.stored import StoredDay, stored_session
-from volsurf_app.cli.surface import bad_questions_refused
+from volsurf_app.cli.stored import StoredDay, stored_model, stored_session
 
 if TYPE_CHECKING:
     from volsurf_resources.settings import Settings
@@ -41,14 +40,12 @@ def draw(
     from rich.progress import track
 
     from volsurf_app import queries
-    from volsurf_app.finding_surfaces import model_named
     from volsurf_app.graphs import write_graphs
 
     started = time.perf_counter()
     lake, asked = stored_symbol(symbol, settings)
     day = stored_session(lake, asked, date)
-    with bad_questions_refused():
-        name = model_named(model)
+    name = stored_model(model)
     pictures = queries.smile_pictures(lake, asked, day, model_type=name, statuses=("fitted",))
     folder = out or settings.volsurf_home / "graphs"
     written = write_graphs(pictures, asked, day, folder)

@@ -12,9 +12,9 @@ import typer
 from rich.text import Text
 
 from volsurf_app.cli.analytics import stored_symbol
-from volsurf_app.cli.arguments import Symbol, settings_of
+from volsurf_app.cli.arguments import Model, Symbol, settings_of
 from volsurf_app.cli.console import console, new_table, show_table
-from volsurf_app.cli.stored import Model, ModelOption, StoredDay, day_of, stored_session
+from volsurf_app.cli.stored import StoredDay, day_of, stored_model, stored_session
 
 if TYPE_CHECKING:
     from volsurf_app.terminal.content import Content, Part, View
@@ -45,7 +45,7 @@ def show(
         ),
     ] = None,
     root: Annotated[str | None, typer.Option(help="Root, where several have that expiry.")] = None,
-    model: ModelOption = Model.SVI,
+    model: Model = "svi",
     sessions: Annotated[int, typer.Option(help="Sessions looked back at.", min=2, max=2000)] = 30,
     is_json: Annotated[
         bool, typer.Option("--json", help="Print the stored numbers as JSON, in the tables' units.")
@@ -61,7 +61,7 @@ def show(
         day=stored_session(lake, asked, date, _NEEDS.get(section, "fitted_surfaces")),
         root=root,
         expiration=None if expiry is None else day_of(expiry, "--expiry"),
-        model=model.stored,
+        model=stored_model(model),
         sessions=sessions,
     )
     content = SECTIONS[section](lake, view)

@@ -33,6 +33,24 @@ StoredDay = Annotated[
 ModelOption = Annotated[Model, typer.Option("--model", help="Model of the smiles.")]
 
 
+def stored_model(text: str) -> str:
+    """Return the name that tables give the model that a user typed; exit code 2 if there is none.
+
+    The register of the maths is loaded only for models that no table of their own names.
+    """
+    from volsurf_tables.models import OWN_TABLES
+
+    if (asked := text.strip().upper()) in OWN_TABLES:
+        return asked
+    from volsurf_app.finding_surfaces import model_named
+    from volsurf_app.questions import BadQuestion
+
+    try:
+        return model_named(asked)
+    except BadQuestion as error:
+        raise typer.BadParameter(str(error), param_hint="--model") from None
+
+
 def day_of(text: str, hint: str = "--date") -> date:
     """Return the date that a user typed; exit code 2 if it is none."""
     try:

@@ -112,22 +112,15 @@ def smile_pictures(
     They come in order of expiry, of equal ones the fitted first and then that with most quotes.
     `statuses` leaves out smiles of other outcomes.
     """
-    from volsurf_app.finding_surfaces import stored_surfaces
-
     which: dict[str, Any] = {"snapshot": snapshot or END_OF_DAY, "known_at": known_at}
-    found = stored_surfaces(lake, symbol, [day], model=model_type, **which)
-    if not found:
-        asked = _asked(symbol, day, model_type, snapshot)
-        raise NotStored(f"{asked}: none is stored for that session")
-    (stored,) = found
+    stored, smiles = smile_rows(lake, symbol, day, model_type, **which)
     read: Any = partial(lake.read, days=[day], symbols=[symbol], **which)
-    smiles = _smiles_of(stored, read)
     chosen = smiles.filter(
         ANY if expiration is None else pl.col("expiration_date") == expiration,
         ANY if root is None else pl.col("root") == root,
         ANY if statuses is None else pl.col("status").is_in(statuses),
     )
-    if chosen.is_empty():
+    if stored is None or chosen.is_empty():
         asked = _asked(symbol, day, model_type, snapshot)
         told = _what_is_there(smiles) if smiles.height else "none is stored for that session"
         raise NotStored(f"{asked}: {told}")
@@ -144,19 +137,39 @@ def smile_pictures(
     return pictures
 
 
-def _smiles_of(stored: "StoredSurface", read: Any) -> pl.DataFrame:
-    """Return the rows of a surface with every column that a row of `fitted_surfaces` has.
+def smile_rows(
+    lake: Lake,
+    symbol: str,
+    day: date,
+    model_type: str,
+    *,
+    snapshot: str = END_OF_DAY,
+    known_at: datetime | None = None,
+) -> tuple["StoredSurface | None", pl.DataFrame]:
+    """Return a stored surface, if there is one, and its smiles, a row per root and expiry.
 
-    All models are fitted to the quotes that SVI is: their side is stored with it.
+    The rows have every column of `fitted_surfaces`, null where the model's table does not tell. All
+    models are fitted to the quotes that SVI is: which side these are on is stored with it.
     """
+    from volsurf_app.finding_surfaces import stored_surfaces
+
+    which: dict[str, Any] = {"snapshot": snapshot, "known_at": known_at}
+    found = stored_surfaces(lake, symbol, [day], model=model_type, **which)
+    if not found:
+        return None, FITTED_SURFACES.schema.to_frame()
+    (stored,) = found
     rows, names = stored.rows, FITTED_SURFACES.schema.names()
     if set(names) <= set(rows.columns):
-        return rows
+        return stored, rows
+    if "atm_vol" not in rows.columns:
+        vols = [float(stored.curve(row, np.zeros(1))[0]) for row in rows.iter_rows(named=True)]
+        rows = rows.with_columns(atm_vol=pl.Series(vols, dtype=pl.Float64).fill_nan(None))
     same = {"symbol": stored.symbol, "quote_date": stored.day, "snapshot": stored.snapshot}
-    sides = read("fitted_surfaces").filter(IS_STANDARD).select(*_EXPIRY, "side")
+    sides = lake.read("fitted_surfaces", [day], symbols=[symbol], **which)
+    sides = sides.filter(IS_STANDARD).select(*_EXPIRY, "side")
     rows = rows.with_columns(pl.lit(x).alias(name) for name, x in same.items())
     rows = rows.with_columns(model_type=pl.lit(stored.model)).join(sides, on=_EXPIRY, how="left")
-    return pl.concat([FITTED_SURFACES.schema.to_frame(), rows], how="diagonal_relaxed")
+    return stored, pl.concat([FITTED_SURFACES.schema.to_frame(), rows], how="diagonal_relaxed")
 
 
 def _picture(
@@ -164,7 +177,7 @@ def _picture(
 ) -> SmilePicture:
     quotes = _with_errors(quotes, smile, stored)
     if smile["max_error"] is None and smile["status"] == "fitted":
-        smile = smile | _fit_of(quotes, float(stored.curve(smile, np.zeros(1))[0]))
+        smile = smile | _fit_of(quotes)
     return SmilePicture(
         smile=smile,
         quotes=quotes.select(_QUOTES),
@@ -194,7 +207,7 @@ def _with_errors(
     ).with_columns(error_vol_points=100.0 * (pl.col("model_vol") - pl.col("iv_mid")))
 
 
-def _fit_of(quotes: pl.DataFrame, atm_vol: float) -> dict[str, Any]:
+def _fit_of(quotes: pl.DataFrame) -> dict[str, Any]:
     """How well a law of all expiries fits one of them, in the words of `fitted_surfaces`."""
     error, vol = pl.col("error_vol_points"), pl.col("model_vol")
     found = quotes.filter("is_used", vol.is_not_null()).select(
@@ -203,7 +216,7 @@ def _fit_of(quotes: pl.DataFrame, atm_vol: float) -> dict[str, Any]:
         inside_spread_share=vol.is_between("iv_bid", "iv_ask").mean(),
         num_points=pl.len(),
     )
-    return {"atm_vol": atm_vol, **found.row(0, named=True)}
+    return found.row(0, named=True)
 
 
 def _in_half_spreads(quotes: pl.DataFrame) -> float | None:

@@ -1,14 +1,16 @@
 """One session's surface as people read it: its expiries, and the strikes of one of them.
 
-Belongs here: rows of `fitted_surfaces` and `option_quotes` as they stand, with days to expiry. Not
-here: curves (`pictures`), or points between expiries.
+Belongs here: rows of smiles and of `option_quotes` as they stand, with days to expiry. Not here:
+curves (`pictures`), or points between expiries.
 """
 
 from datetime import date
 
 import polars as pl
 
+from volsurf_app.queries.pictures import smile_rows
 from volsurf_resources.lake import Lake
+from volsurf_tables.surfaces import SLICE_MODELS
 
 EXPIRIES = (
     *("root", "expiration_date", "days", "tte_years", "forward", "atm_vol", "atm_vol_std_error"),
@@ -22,10 +24,17 @@ STRIKES = (
 
 
 def expiries(lake: Lake, symbol: str, day: date, *, model: str = "SVI") -> pl.DataFrame:
-    """Return a session's smiles of one model, a row per root and expiry, in order of expiry."""
-    rows = lake.read("fitted_surfaces", [day], symbols=[symbol])
+    """Return a session's smiles of one model, a row per root and expiry, in order of expiry.
+
+    Null what the model's table does not tell; compiled maths is not loaded for raw SVI.
+    """
+    if model in SLICE_MODELS:
+        rows = lake.read("fitted_surfaces", [day], symbols=[symbol])
+        rows = rows.filter(pl.col("model_type") == model)
+    else:
+        _, rows = smile_rows(lake, symbol, day, model)
     ahead = (pl.col("expiration_date") - pl.col("quote_date")).dt.total_days()
-    rows = rows.filter(pl.col("model_type") == model).with_columns(days=ahead)
+    rows = rows.with_columns(days=ahead)
     return rows.sort("expiration_date", "root").select(EXPIRIES)
 
 

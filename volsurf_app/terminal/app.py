@@ -4,7 +4,7 @@ Belongs here: keys, when to look again. Not here: what a section says (`sections
 becomes widgets (`widgets`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from functools import partial, wraps
@@ -19,12 +19,12 @@ from textual.widgets import Static, Tab, Tabs
 
 from volsurf_app import queries
 from volsurf_app.exports import Format, write_frame
+from volsurf_app.queries.models import stored_models
 from volsurf_app.terminal.content import Content, View
 from volsurf_app.terminal.sections import SECTIONS, place_of
 from volsurf_app.terminal.widgets import Chart, Help, PartTable
 from volsurf_resources.lake import Lake
 from volsurf_resources.lake_errors import LakeError
-from volsurf_tables.surfaces import SLICE_MODELS
 
 WIDE = 140  # columns from which parts stand side by side
 LOOKS_EVERY = 2.0  # seconds
@@ -165,10 +165,12 @@ class Dashboard(App[None]):
         self._go_to(self._days[min(max(place, 0), len(self._days) - 1)])
 
     def action_next_model(self) -> None:
-        """Go to the next model of the smiles."""
-        models: Sequence[str] = SLICE_MODELS
-        after = models[(models.index(self.view.model) + 1) % len(models)]
-        self.view = replace(self.view, model=after)
+        """Go to the next model that the session was fitted with."""
+        models = stored_models(self.lake, self.view.symbol, self.view.day)
+        after = [*models, *models[:1]]
+        if self.view.model in models:
+            after = after[models.index(self.view.model) + 1 :]
+        self.view = replace(self.view, model=after[0] if after else self.view.model)
         self.fill()
 
     def action_look_again(self) -> None:

@@ -12,7 +12,7 @@ import polars as pl
 from volsurf_app import queries
 from volsurf_app.charts import Series, Size, chart, line_chart, term_chart
 from volsurf_app.cli.console import hundredths, number, percent, points
-from volsurf_app.queries.evolution import PARAMETERS, constant_maturity, parameters_near
+from volsurf_app.queries.evolution import constant_maturity, parameters_near
 from volsurf_app.terminal.content import Content, Part, Shown, View
 from volsurf_resources.lake import Lake
 
@@ -85,11 +85,6 @@ _HISTORY: Shown = {
     "atm_vol": ("ATM %", percent),
     "skew_25delta": ("skew %", percent),
     "expiration_date": ("expiry", None),
-    "svi_a": ("a", number),
-    "svi_b": ("b", number),
-    "svi_rho": ("rho", number),
-    "svi_m": ("m", number),
-    "svi_sigma": ("sigma", number),
     "status": ("status", None),
 }
 _COVERAGE: Shown = {
@@ -191,8 +186,11 @@ def history(lake: Lake, view: View) -> Content:
     shape = constant_maturity(lake, view.symbol, days, view.model).filter(tenor_days=TENOR)
     shape = shape.select("quote_date", "atm_vol", "skew_25delta")
     near = parameters_near(lake, view.symbol, days, view.model, TENOR)
-    columns = ("quote_date", "expiration_date", *PARAMETERS, "status")
-    rows = _with_gaps(shape, days).join(near.select(columns), on="quote_date", how="left")
+    near = near.drop("root", "days", "rmse", strict=False)
+    rows = _with_gaps(shape, days).join(near, on="quote_date", how="left")
+    columns = {
+        name: _HISTORY.get(name, (name.removeprefix("svi_"), number)) for name in rows.columns
+    }
     missing = rows.filter(pl.col("atm_vol").is_null())["quote_date"].to_list()
     gaps = f"; no value on {queries.listed(missing, 6)}" if missing else ""
     line = f"{rows.height} sessions, ATM and 25-delta skew at {TENOR} days{gaps}"
@@ -204,7 +202,7 @@ def history(lake: Lake, view: View) -> Content:
         }
         return line_chart("%", days, vols, size=size, is_coloured=is_coloured)
 
-    return Content(line, (Part("history", rows[::-1], _HISTORY),), draw)
+    return Content(line, (Part("history", rows[::-1], columns),), draw)
 
 
 def coverage(lake: Lake, view: View) -> Content:
