@@ -14,9 +14,9 @@ import typer
 from rich.markup import escape
 
 from volsurf_app.cli import graphs as pictures
-from volsurf_app.cli.arguments import symbol_of
+from volsurf_app.cli.arguments import Model, symbol_of
 from volsurf_app.cli.console import console
-from volsurf_app.cli.stored import Model, ModelOption, StoredDay, day_of
+from volsurf_app.cli.stored import StoredDay, day_of
 from volsurf_app.cli.working import carry_out, finish
 from volsurf_resources.settings import Settings
 
@@ -147,7 +147,7 @@ def build(
 def draw(
     symbol: Coin = None,
     date: StoredDay = None,
-    model: ModelOption = Model.SVI,
+    model: Model = "svi",
     out: pictures.Folder = None,
 ) -> None:
     """Draw one PNG per fitted expiry of a day's official snapshot; old graphs are replaced."""

@@ -5,7 +5,6 @@ Not here: sessions to be worked on (`arguments`).
 """
 
 from datetime import date
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,23 +13,10 @@ if TYPE_CHECKING:
     from volsurf_resources.lake import Lake
 
 
-class Model(StrEnum):
-    """Models of `fitted_surfaces`, as a user types them."""
-
-    SVI = "svi"
-    SSVI = "ssvi"
-
-    @property
-    def stored(self) -> str:
-        """The word that the tables use."""
-        return self.upper()
-
-
 StoredDay = Annotated[
     str | None,
     typer.Option("--date", help="Session: YYYY-MM-DD. [default: latest stored]", metavar="DATE"),
 ]
-ModelOption = Annotated[Model, typer.Option("--model", help="Model of the smiles.")]
 
 
 def stored_model(text: str) -> str:

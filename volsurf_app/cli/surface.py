@@ -11,7 +11,6 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from volsurf_app.cli import stored
 from volsurf_app.cli.arguments import Model, Symbol, settings_of, symbol_of
 from volsurf_app.cli.console import console, new_table, number, percent, points, show_table
 from volsurf_app.cli.stored import StoredDay
@@ -146,7 +145,7 @@ def price(
 def svi(
     symbol: Symbol = None,
     date: StoredDay = None,
-    model: stored.ModelOption = stored.Model.SVI,
+    model: Annotated[str, typer.Option(help="svi or ssvi.")] = "svi",
     snapshot: Snapshot = "EOD",
     known_at: KnownAt = None,
     as_json: AsJson = False,
@@ -157,7 +156,7 @@ def svi(
     lake, asked = lake_of(symbol)
     with bad_questions_refused():
         found = surfaces.svi_params(
-            asked, on=date, model=model.stored, snapshot=snapshot, known_at=known_at, lake=lake
+            asked, on=date, model=model, snapshot=snapshot, known_at=known_at, lake=lake
         )
     if as_json:
         print_json(found)
