@@ -19,7 +19,7 @@ from volsurf_math.american_tree import (
 )
 from volsurf_math.black import undiscounted_price
 from volsurf_math.broadcasting import FloatArray, float_columns, payoff_sign, share_out
-from volsurf_math.compile_options import KERNEL
+from volsurf_math.compile_options import KERNEL, ROUTINE
 from volsurf_math.implied_vol import ImpliedVolStatus, implied_vol_row
 
 STEPS = 75
@@ -48,7 +48,7 @@ def _check(contract):
     return OK if tte > 0.0 else EXPIRED
 
 
-@njit(**KERNEL)
+@njit(**ROUTINE)
 def _european_equivalent_row(price, contract, dividends, steps, scratch):
     """European price, premium, volatility and status: solves sigma = IV(price - premium(sigma)).
 
@@ -92,7 +92,7 @@ def _european_equivalent_row(price, contract, dividends, steps, scratch):
     return nan, nan, nan, NOT_CONVERGED if status == OK else status
 
 
-@njit(**KERNEL)
+@njit(**ROUTINE)
 def _fill_premium(spot, strike, tte, rate, forward, vol, sign, dividends, steps, out):
     scratch = scratch_for(steps)
     for i in range(out.size):
@@ -103,7 +103,7 @@ def _fill_premium(spot, strike, tte, rate, forward, vol, sign, dividends, steps,
             out[i] = nan
 
 
-@njit(**KERNEL)
+@njit(**ROUTINE)
 def _fill_european(
     price, spot, strike, tte, rate, forward, sign, dividends, steps, european, premium, vol, status
 ):

@@ -27,7 +27,7 @@ from numba import njit
 
 from volsurf_math.black import black
 from volsurf_math.broadcasting import FloatArray
-from volsurf_math.compile_options import KERNEL
+from volsurf_math.compile_options import KERNEL, ROUTINE
 
 NEARBY = 6  # odd numbers of steps tried to meet the last dividend
 HALVINGS = 30  # of the logarithmic range of the critical price
@@ -61,14 +61,14 @@ class Scratch(NamedTuple):
     powers: FloatArray
 
 
-@njit(**KERNEL)
+@njit(**ROUTINE)
 def scratch_for(steps):
     """Room for the larger tree of a pair whose smaller one has about `steps` steps."""
     nodes = 2 * (steps + NEARBY) + 1
     return Scratch(np.empty(nodes), np.empty(nodes))
 
 
-@njit(**KERNEL)
+@njit(**ROUTINE)
 def _escrow(dividends, tte, rate, t, after):
     """Value at time t of the dividends whose time lies above `after` and not above `tte`."""
     value = 0.0
@@ -86,7 +86,7 @@ def _peizer_pratt(z, n):
     return 0.5 + root if z >= 0.0 else 0.5 - root
 
 
-@njit(**KERNEL)
+@njit(**ROUTINE)
 def _binomial_mean(values, p, steps):
     """Mean of values[j] under j ~ binomial(steps, p), summed from the likelier end."""
     likely = max(p, 1.0 - p)
@@ -98,7 +98,7 @@ def _binomial_mean(values, p, steps):
     return mean
 
 
-@njit(**KERNEL)
+@njit(**ROUTINE)
 def _exercise_at_dividends(contract, dividends, t, dt, x, drift, scratch, nodes):
     """Raise the values of the step [t, t + dt) to exercise at the dividends that fall into it.
 
@@ -116,7 +116,7 @@ def _exercise_at_dividends(contract, dividends, t, dt, x, drift, scratch, nodes)
                 scratch.values[j] = max(scratch.values[j], slope * scratch.powers[j] + held)
 
 
-@njit(**KERNEL)
+@njit(**ROUTINE)
 def _tree_premium(contract, dividends, x0, vol, horizon, center, steps, scratch):
     """American minus European value on one tree; not finite where `vol` is too small for it.
 
@@ -153,7 +153,7 @@ def _tree_premium(contract, dividends, x0, vol, horizon, center, steps, scratch)
     return values[0] - european
 
 
-@njit(**KERNEL)
+@njit(**ROUTINE)
 def _aligned_steps(dividends, horizon, steps):
     """Odd number of steps from `steps` on of which one ends closest before the last dividend."""
     last = 0.0
@@ -168,7 +168,7 @@ def _aligned_steps(dividends, horizon, steps):
     return best
 
 
-@njit(**KERNEL)
+@njit(**ROUTINE)
 def _last_worthy_dividend(contract, dividends, carry_yield, highest):
     """Time of the last dividend before which a call is worth exercising, or 0.
 
@@ -191,7 +191,7 @@ def _last_worthy_dividend(contract, dividends, carry_yield, highest):
     return last
 
 
-@njit(**KERNEL)
+@njit(**ROUTINE)
 def _yield_is_idle(contract, carry_yield, x0, vol):
     """Whether a call's holder gains nothing by exercising for the carry yield alone.
 
@@ -210,7 +210,7 @@ def _yield_is_idle(contract, carry_yield, x0, vol):
     return bound <= NEGLIGIBLE * exp(-rate * tte) * time_value
 
 
-@njit(**KERNEL)
+@njit(**ROUTINE)
 def _exercise_horizon(contract, dividends, carry_yield, x0, vol):
     """Last instant at which exercise before expiry can pay: 0 if never, `tte` if always.
 
@@ -226,7 +226,7 @@ def _exercise_horizon(contract, dividends, carry_yield, x0, vol):
     return tte
 
 
-@njit(**KERNEL)
+@njit(**ROUTINE)
 def _critical_price(contract, dividends, carry_yield, x0, vol, horizon):
     """X at which a call's holder is indifferent at `horizon`; the strike if there is none."""
     _, strike, tte, rate, _, _ = contract
@@ -243,7 +243,7 @@ def _critical_price(contract, dividends, carry_yield, x0, vol, horizon):
     return sqrt(low * high) if high < 10.0 * strike else strike
 
 
-@njit(**KERNEL)
+@njit(**ROUTINE)
 def exercise_value(contract, dividends, scratch):
     """Value of the best exercise fixed today: at once, or at a dividend; a floor of any price."""
     spot, strike, tte, rate, forward, sign = contract
@@ -254,7 +254,7 @@ def exercise_value(contract, dividends, scratch):
     return scratch.values[0]
 
 
-@njit(**KERNEL)
+@njit(**ROUTINE)
 def early_exercise_value(contract, dividends, vol, steps, scratch):
     """Early-exercise premium of one option; NaN where no stock is left beside its dividends."""
     spot, strike, tte, rate, forward, sign = contract

@@ -19,23 +19,23 @@ for the branch; Cui, del Bano Rollin and Germano (2017), EJOR 263(2), for the id
 
 import cmath
 from math import atan2, exp, expm1, log1p, sin
-from typing import Any, Final
 
 import numpy as np
 from numba import njit
 
-COMPILED: Final[dict[str, Any]] = {"cache": True, "error_model": "numpy", "nogil": True}
+from volsurf_math.compile_options import ROUTINE
+
 DIFFUSIVE = 6  # phi and its derivatives by the parameters of the variance; those of jumps follow
 
 
-@njit(**COMPILED)
+@njit(**ROUTINE)
 def inverse(z):
     """Return 1/z, without the scaling that guards huge numbers."""
     scale = 1.0 / (z.real * z.real + z.imag * z.imag)
     return complex(z.real * scale, -z.imag * scale)
 
 
-@njit(**COMPILED)
+@njit(**ROUTINE)
 def _one_less_exp(z):
     """Return 1 - exp(-z) without cancellation, and exp(-z)."""
     size, half, sine = exp(-z.real), sin(0.5 * z.imag), sin(z.imag)
@@ -45,7 +45,7 @@ def _one_less_exp(z):
     return complex(lost + rest, size * sine), complex(size - rest, -size * sine)
 
 
-@njit(**COMPILED)
+@njit(**ROUTINE)
 def _log_ratio_series(s):
     """Return ell = -ln(1 - s)/s and (1/(1 - s) - ell)/s, both continuous at s = 0."""
     if abs(s.real) + abs(s.imag) < 1e-3:
@@ -59,7 +59,7 @@ def _log_ratio_series(s):
     return ell, (inverse(1.0 - s) - ell) * over
 
 
-@njit(**COMPILED)
+@njit(**ROUTINE)
 def evaluate(p, tte, z, out):
     """Fill `out` with phi(z - i/2) and its derivatives, as many as it has room for.
 
@@ -114,7 +114,7 @@ def evaluate(p, tte, z, out):
         out[8] = phi * (intensity * tte * p[7] * a) * (a * size - mean)
 
 
-@njit(**COMPILED)
+@njit(**ROUTINE)
 def evaluate_many(p, tte, z, out):
     """Fill `out` with phi(z - i/2) at every node of `z`."""
     value = np.empty(1, np.complex128)
@@ -123,7 +123,7 @@ def evaluate_many(p, tte, z, out):
         out[j] = value[0]
 
 
-@njit(**COMPILED)
+@njit(**ROUTINE)
 def mean_variance(p, tte):
     """Mean of the integral of v to `tte`."""
     return p[1] * tte - (p[4] - p[1]) * expm1(-p[0] * tte) / p[0]

@@ -20,16 +20,14 @@ Levendorskii (2019), "Sinh-acceleration", International Journal of Theoretical a
 """
 
 from math import atan2, copysign, cos, exp, inf, nan, pi, sin, sqrt
-from typing import Any, Final
 
 import numpy as np
 from numba import njit
 
 from volsurf_math.black import log_ratio
-from volsurf_math.heston_characteristic import COMPILED, evaluate, inverse, mean_variance
+from volsurf_math.compile_options import ROUTINE, SUMS
+from volsurf_math.heston_characteristic import evaluate, inverse, mean_variance
 from volsurf_math.normal import ROUNDING, fast_exp
-
-SUMS: Final[dict[str, Any]] = COMPILED | {"fastmath": {"contract", "reassoc", "nsz"}}
 
 SCALE = 0.5  # b
 FIRST_STEP = 0.24  # of the two interleaved rules; their mean has half of it
@@ -46,14 +44,17 @@ HALF_PI_HIGH = 1.5707963267341256  # 33 bits, so that its multiples are exact
 HALF_PI_LOW = 6.077100506506192e-11
 
 
-@njit(**COMPILED)
+@njit(**ROUTINE)
 def _nodes(p, tte, bend, scale, step, offset, cut, nearest, z, weighted):
-    """Fill nodes `z` and the weighted phi and derivatives; return how many nodes count."""
-    values = np.empty(weighted.shape[0], np.complex128)
+    """Fill nodes `z` and the weighted phi and derivatives; return how many nodes count.
+
+    Real and imaginary parts lie apart: z[0], z[1], and weighted[0], weighted[1] by rows.
+    """
+    values = np.empty(weighted.shape[1], np.complex128)
     sine, cosine = sin(bend), cos(bend)
     wave = 2.0 * pi / abs(p[6]) if p[5] > 0.0 and p[6] != 0.0 else 0.0  # jumps revive phi
     small, since = 0, 0.0
-    for j in range(z.size):
+    for j in range(z.shape[1]):
         y = offset + j * step
         up = exp(y)
         sh, ch = 0.5 * (up - 1.0 / up), 0.5 * (up + 1.0 / up)
@@ -64,19 +65,20 @@ def _nodes(p, tte, bend, scale, step, offset, cut, nearest, z, weighted):
         evaluate(p, tte, node, values)
         weight *= inverse(node * node + 0.25)
         for g in range(values.size):
-            weighted[g, j] = values[g] * weight
-        z[j] = node
-        left = abs(weighted[0, j].real) + abs(weighted[0, j].imag)
+            value = values[g] * weight
+            weighted[0, g, j], weighted[1, g, j] = value.real, value.imag
+        z[0, j], z[1, j] = node.real, node.imag
+        left = abs(weighted[0, 0, j]) + abs(weighted[1, 0, j])
         if left * exp(-node.imag * nearest) > cut:
             small, since = 0, node.real
         else:
             small += 1
         if small >= 2 and node.real - since > wave:
             return j + 1
-    return z.size
+    return z.shape[1]
 
 
-@njit(**COMPILED)
+@njit(**ROUTINE)
 def _wave(re, im, n, x, cosine, sine):
     """Fill real and imaginary part of exp(izx); vectorised, so with sine and cosine of its own."""
     for j in range(n):
@@ -108,15 +110,17 @@ def _dot(re, im, n, cosine, sine):
     return total
 
 
-@njit(**COMPILED)
+@njit(**ROUTINE)
 def _integrate(p, tte, x, bend, scale, first_step, tolerance, total, gap):
     """Fill `total` (rows of x, phi and derivatives) with the integrals, `gap` with the last gaps.
 
     The first pass takes the nodes 0, step, 2 step, ..; every later one takes those half-way
     between all nodes before it.
     """
-    factor = np.exp(-0.5 * x) / pi
-    largest, nearest = np.max(factor), np.min(np.abs(x))
+    factor, largest, nearest = np.empty(x.size), 0.0, inf
+    for i in range(x.size):
+        factor[i] = exp(-0.5 * x[i]) / pi
+        largest, nearest = max(largest, factor[i]), min(nearest, abs(x[i]))
     nearest = copysign(nearest, bend)
     cut = 1e-6 * tolerance / largest
     step = first_step
@@ -124,28 +128,28 @@ def _integrate(p, tte, x, bend, scale, first_step, tolerance, total, gap):
         if index > 1:
             step *= 0.5
         room = int(FARTHEST / step)
-        z = np.empty(room, np.complex128)
-        weighted = np.empty((total.shape[1], room), np.complex128)
+        z, weighted = np.empty((2, room)), np.empty((2, total.shape[1], room))
         offset = 0.5 * step if index > 0 else 0.0
         n = _nodes(p, tte, bend, scale, step, offset, cut, nearest, z, weighted)
-        re, im = z.real.copy(), z.imag.copy()
-        a, b = weighted.real.copy(), weighted.imag.copy()
         cosine, sine = np.empty(n), np.empty(n)
         for i in range(x.size):
-            _wave(re, im, n, x[i], cosine, sine)
+            _wave(z[0], z[1], n, x[i], cosine, sine)
             for g in range(total.shape[1]):
-                value = factor[i] * _dot(a[g], b[g], n, cosine, sine)
+                value = factor[i] * _dot(weighted[0, g], weighted[1, g], n, cosine, sine)
                 if index == 0:
                     total[i, g] = value
                 else:
                     if g == 0:
                         gap[i] = abs(value - total[i, g])
                     total[i, g] = 0.5 * (total[i, g] + value)
-        if index > 0 and np.max(gap) < tolerance:
+        widest = 0.0
+        for i in range(x.size):
+            widest = max(widest, gap[i])
+        if index > 0 and widest < tolerance:
             break
 
 
-@njit(**COMPILED)
+@njit(**ROUTINE)
 def _bend(p, tte, x):
     """Side to which the contour of one option bends, -1, 0 or 1.
 
@@ -163,7 +167,7 @@ def _bend(p, tte, x):
     return 0
 
 
-@njit(**COMPILED)
+@njit(**ROUTINE)
 def _price_group(
     p, forward, strike, tte, sign, rows, bend, scale, step, tolerance, price, gradient
 ):
@@ -184,14 +188,14 @@ def _price_group(
             gradient[i, g - 1] = -forward[i] * total[j, g]
 
 
-@njit(**COMPILED)
+@njit(**ROUTINE)
 def price_rows(p, forward, strike, tte, sign, order, scale, step, tolerance, price, gradient):
     """Fill undiscounted prices and their gradient; rows taken in `order`, equal `tte` together.
 
     A row whose inputs are not positive and finite is NaN, and so is the price of one whose rules
     never agree.
     """
-    bends = np.empty(order.size, np.int64)
+    bends, rows = np.empty(order.size, np.int64), np.empty(order.size, np.int64)
     start = 0
     while start < order.size:
         t = tte[order[start]]
@@ -211,9 +215,14 @@ def price_rows(p, forward, strike, tte, sign, order, scale, step, tolerance, pri
             jumps = p[5] * t
             needed *= min(sqrt(jumps), max(1.0 / (jumps * jumps), 0.01))
         for bend in range(-1, 2):
-            rows = order[start:stop][bends[start:stop] == bend]
-            if rows.size > 0:
+            n = 0
+            for j in range(start, stop):
+                if bends[j] == bend:
+                    rows[n] = order[j]
+                    n += 1
+            if n > 0:
                 _price_group(
-                    p, forward, strike, t, sign, rows, bend, scale, step, needed, price, gradient
-                )
+                    p, forward, strike, t, sign, rows[:n], bend, scale, step, needed,
+                    price, gradient,
+                )  # fmt: skip
         start = stop

@@ -27,6 +27,7 @@ from numba import njit
 from numpy.typing import ArrayLike
 
 from volsurf_math.broadcasting import FloatArray
+from volsurf_math.compile_options import ROUTINE, SUMS
 
 MIN_POINTS = 5
 HALVINGS = 30
@@ -100,7 +101,7 @@ class HalfLifeInterval:
     coverage: float
 
 
-@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
+@njit(**SUMS)
 def _autoregress(x):
     """Return mean of x, b, sum of squares of x, and residual sum of squares."""
     n = x.size - 1
@@ -200,7 +201,7 @@ def log_likelihood(x: ArrayLike, dt: float, process: Ou) -> float:
     return float(-0.5 * (n * log(2.0 * pi * variance) + error @ error / variance))
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _estimates(b, shocks, out):
     """Fill `out` with the estimates of b from one series per row of standard normal `shocks`."""
     series = np.empty(shocks.shape[1])

@@ -21,6 +21,7 @@ import numpy as np
 from numba import njit
 
 from volsurf_math.broadcasting import FloatArray
+from volsurf_math.compile_options import ROUTINE
 from volsurf_math.realised import TRADING_DAYS
 
 MIN_OBSERVATIONS = 252
@@ -149,7 +150,7 @@ def _alpha_beta(x: FloatArray) -> tuple[float, float]:
     return alpha, decay - alpha
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _garch_deviance(square, alpha, beta):
     """Minus twice the mean Gaussian log-likelihood, for returns of unit variance."""
     omega = 1.0 - alpha - beta
@@ -161,7 +162,7 @@ def _garch_deviance(square, alpha, beta):
     return total / square.size
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _garch_last(square, alpha, beta):
     """Conditional variance of the day after the last."""
     omega = 1.0 - alpha - beta

@@ -31,6 +31,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from volsurf_math.compile_options import ROUTINE
 from volsurf_math.implied_vol import implied_vol
 from volsurf_math.smiles.base import FloatArray
 from volsurf_math.smiles.sabr import Sabr
@@ -173,7 +174,7 @@ def _chord(price: FloatArray, beta: float) -> FloatArray:
     return (away**beta - 1.0) / (away - 1.0)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _evolve(mass, ends, edge, centre, speed, drift, step, n_steps):
     """Carry masses from 0 to n_steps * step; ends receive what is absorbed.
 
@@ -200,7 +201,7 @@ def _evolve(mass, ends, edge, centre, speed, drift, step, n_steps):
         ends[:] = (grow + 1.0) * end_twice - grow * end_once
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _implicit(mass, ends, gap, speed, drift, time, step, out, end_out):
     """One implicit Euler step to `time` by the tridiagonal algorithm."""
     n = mass.size

@@ -17,7 +17,9 @@ import math
 import numpy as np
 from numba import njit
 
+from volsurf_math.compile_options import ROUTINE, SUMS
 from volsurf_math.normal import fast_exp
+from volsurf_math.small_arrays import assign
 from volsurf_math.smiles.base import (
     LEAST_VARIANCE,
     LEAST_WEIGHT,
@@ -38,7 +40,7 @@ _LOG_N = (-12.0, 4.0)
 _LOG_A = (-20.0, 5.0)
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"})
+@njit(**SUMS)
 def _sums(columns, v, o, by_u, hessian, gradient):
     """Cost, and Gauss-Newton Hessian (upper triangle, by rows) and gradient into the others."""
     cost = g0 = g1 = g2 = h00 = h01 = h02 = h11 = h12 = h22 = 0.0
@@ -62,7 +64,7 @@ def _sums(columns, v, o, by_u, hessian, gradient):
     return cost
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _normal_equations(k, h, bracket, v, o, beta, p, hessian, gradient, columns):
     """Cost, Hessian and gradient at p; `columns`, shape (4, n), is left as `fill_gradient` does."""
     q = 1.0 / math.sqrt(1.0 + p[1] * p[1])
@@ -70,7 +72,7 @@ def _normal_equations(k, h, bracket, v, o, beta, p, hessian, gradient, columns):
     return _sums(columns, v, o, q * q * q, hessian, gradient)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _inverse(hessian, damping, out):
     """Inverse (upper triangle) of the symmetric matrix whose diagonal is raised by `damping`."""
     a, d = hessian[0] * (1.0 + damping) + 1e-300, hessian[3] * (1.0 + damping) + 1e-300
@@ -78,10 +80,12 @@ def _inverse(hessian, damping, out):
     b, c, e = hessian[1], hessian[2], hessian[4]
     out[0], out[1], out[2] = d * f - e * e, c * e - b * f, b * e - c * d
     out[3], out[4], out[5] = a * f - c * c, b * c - a * e, a * d - b * b
-    out /= a * out[0] + b * out[1] + c * out[2]
+    share = 1.0 / (a * out[0] + b * out[1] + c * out[2])
+    for i in range(6):
+        out[i] *= share
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"})
+@njit(**SUMS)
 def _moments(k, v, o, moments):
     """Normal equations of the regression: the matrix into `moments`, the right side returned."""
     m0 = m1 = m2 = m3 = m4 = r0 = r1 = r2 = 0.0
@@ -101,7 +105,7 @@ def _moments(k, v, o, moments):
     return r0, r1, r2
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _regression_start(k, v, o, beta, p):
     """Fill p from the quadratic regression of v on k."""
     moments, inverse = np.empty(6), np.empty(6)
@@ -122,7 +126,7 @@ def _regression_start(k, v, o, beta, p):
     p[0], p[1], p[2] = math.log(a), rho / math.sqrt(1.0 - rho * rho), math.log(n)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _search(k, h, bracket, v, o, beta, p, hessian, gradient, columns):
     """Levenberg-Marquardt from p, which it moves: returns (cost, evaluations, has converged)."""
     scratch = np.empty((4, 6))
@@ -130,7 +134,9 @@ def _search(k, h, bracket, v, o, beta, p, hessian, gradient, columns):
     inverse = scratch[3]
     cost = _normal_equations(k, h, bracket, v, o, beta, p, hessian, gradient, columns)
     damping, evaluations, gain = 1e-3, 1, 1.0
-    negligible = _NEGLIGIBLE * np.sum(o * v * v)
+    negligible = 0.0
+    for i in range(v.size):
+        negligible += _NEGLIGIBLE * o[i] * v[i] * v[i]
     while evaluations < MAX_EVALUATIONS:
         if abs(p[1]) >= _MOST_U and gradient[1] * p[1] < 0.0:  # pressed to the edge: rho stays
             hessian[1] = hessian[4] = gradient[1] = 0.0
@@ -145,7 +151,7 @@ def _search(k, h, bracket, v, o, beta, p, hessian, gradient, columns):
         trial[1] = min(max(p[1] + shorten * d1, -_MOST_U), _MOST_U)
         trial[2] = min(max(p[2] + shorten * d2, _LOG_N[0]), _LOG_N[1])
         if -2.0 * shorten * (g0 * d0 + g1 * d1 + g2 * d2) < max(1e-8 * cost, negligible):
-            p[:] = trial  # all that is left to gain: taken without another look
+            assign(p, trial)  # all that is left to gain: taken without another look
             return cost, evaluations, True
         trial_cost = _normal_equations(
             k, h, bracket, v, o, beta, trial, trial_hessian, trial_gradient, columns
@@ -155,7 +161,9 @@ def _search(k, h, bracket, v, o, beta, p, hessian, gradient, columns):
         if trial_cost < cost:
             gain = (cost - trial_cost) / cost
             cost = trial_cost
-            p[:], hessian[:], gradient[:] = trial, trial_hessian, trial_gradient
+            assign(p, trial)
+            assign(hessian, trial_hessian)
+            assign(gradient, trial_gradient)
             damping = max(0.1 * damping, 1e-14)
             if gain < 1e-8 or gain * cost < negligible or is_still:
                 return cost, evaluations, True
@@ -166,7 +174,7 @@ def _search(k, h, bracket, v, o, beta, p, hessian, gradient, columns):
     return cost, evaluations, gain < _SLOW
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _covariance(p, hessian, variance, unit, out):
     """Covariance of (a, rho, n) times `unit` by rows, from the Hessian in the free parameters."""
     inverse, by = np.empty(6), np.empty(3)
@@ -180,7 +188,7 @@ def _covariance(p, hessian, variance, unit, out):
             at += 1
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _best(k, h, bracket, v, o, beta, p, hessian, columns):
     """Optimum from the regression start, from a second start where the first ends at an edge.
 
@@ -191,18 +199,23 @@ def _best(k, h, bracket, v, o, beta, p, hessian, columns):
     cost, evaluations, is_done = _search(k, h, bracket, v, o, beta, p, hessian, gradient, columns)
     if is_done and abs(p[1]) < 10.0 and p[2] > p[0] + math.log(0.05):
         return cost, evaluations, True
-    other = np.array([math.log(v[np.argmin(np.abs(k))]), -0.3, 0.0])
-    other_hessian = np.empty(6)
+    at_money = 0
+    for i in range(k.size):
+        if abs(k[i]) < abs(k[at_money]):
+            at_money = i
+    other, other_hessian = np.empty(3), np.empty(6)
+    other[0], other[1], other[2] = math.log(v[at_money]), -0.3, 0.0
     other_cost, used, other_done = _search(
         k, h, bracket, v, o, beta, other, other_hessian, gradient, columns
     )
     if other_cost < cost:
         cost, is_done = other_cost, other_done
-        p[:], hessian[:] = other, other_hessian
+        assign(p, other)
+        assign(hessian, other_hessian)
     return cost, evaluations + used, is_done
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _volatility(k, h, bracket, beta, p, columns):
     """Total volatilities at free parameters p, the first row of `columns`."""
     rho = p[1] / math.sqrt(1.0 + p[1] * p[1])
@@ -210,13 +223,13 @@ def _volatility(k, h, bracket, beta, p, columns):
     return columns[0]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _is_usable(k, w, weight):
     is_possible = math.isfinite(k) and LEAST_VARIANCE <= w <= MOST_VARIANCE
     return is_possible and LEAST_WEIGHT <= weight <= MOST_WEIGHT
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _count(k, w, weight):
     """How many quotes can take part, and how many different strikes they have, up to three."""
     n, distinct, first, second = 0, 0, np.nan, np.nan
@@ -233,7 +246,7 @@ def _count(k, w, weight):
     return n, distinct
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _prepare(k, w, weight, u, x, v, o, h, bracket):
     """Usable quotes as the search wants them: k, total volatility, weights of it, and by k alone.
 
@@ -255,7 +268,7 @@ def _prepare(k, w, weight, u, x, v, o, h, bracket):
     return total
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def fit_slice(k, w, weight, beta, loss_scale, forward, tte, out):
     """Fit one slice into `out`, a row of `N_OUT`; NaN what there is not. Returns the status.
 
@@ -274,8 +287,10 @@ def fit_slice(k, w, weight, beta, loss_scale, forward, tte, out):
     cost, evaluations, is_done = _best(x, h, bracket, v, o, beta, free, hessian, columns)
     for _ in range(MAX_REWEIGHTS if loss_scale < np.inf else 0):
         before = cost
-        square = o * (_volatility(x, h, bracket, beta, free, columns) - v) ** 2
-        robust[:] = o / np.sqrt(1.0 + square * total / (loss_scale * loss_scale))
+        found = _volatility(x, h, bracket, beta, free, columns)
+        for i in range(n):
+            square = total * o[i] * (found[i] - v[i]) ** 2
+            robust[i] = o[i] / math.sqrt(1.0 + square / (loss_scale * loss_scale))
         cost, used, is_done = _search(
             x, h, bracket, v, robust, beta, free, hessian, gradient, columns
         )
@@ -301,13 +316,13 @@ def fit_slice(k, w, weight, beta, loss_scale, forward, tte, out):
     return CONVERGED
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def fit_one(quotes, beta, loss_scale, forward, tte, out):
     """Fit the slice whose rows are k, w and weight: few arguments, which Python hands over fast."""
     return fit_slice(quotes[0], quotes[1], quotes[2], beta, loss_scale, forward, tte, out)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def fit_ragged(k, w, weight, offsets, beta, loss_scale, forward, tte, status, out):
     """Fit every slice k[offsets[i]:offsets[i + 1]]."""
     for i in range(offsets.size - 1):

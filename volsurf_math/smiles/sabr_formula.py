@@ -25,7 +25,7 @@ import math
 import numpy as np
 from numba import njit
 
-from volsurf_math.compile_options import KERNEL
+from volsurf_math.compile_options import KERNEL, ROUTINE
 from volsurf_math.normal import fast_log1p
 
 NEAR_MONEY = 1e-3  # of |z|: below it the series is exact to rounding, second derivatives to 1e-8
@@ -72,7 +72,7 @@ def z_over_x(z, rho):
     return _away(z, rho)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def total_vol(k, a, beta, rho, n):
     """Return the total volatility at one k."""
     u = 1.0 - beta
@@ -90,7 +90,7 @@ def total_vol(k, a, beta, rho, n):
     return level * ratio * time
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract"})
+@njit(**ROUTINE)
 def fill_gradient(k, h, bracket, a, beta, rho, n, out):
     """Total volatility and its derivatives in (ln a, rho, ln n) into the rows of `out`, (4, n).
 
@@ -118,7 +118,7 @@ def fill_gradient(k, h, bracket, a, beta, rho, n, out):
         out[3, i] = level * (z_slope * time + ratio * (in_cn + 2.0 * in_n))
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def total_vol_by_k(k, a, beta, rho, n):
     """Return the total volatility at one k with its first and second derivative in k."""
     u = 1.0 - beta
@@ -152,7 +152,7 @@ def total_vol_by_k(k, a, beta, rho, n):
     return vol, vol * d1, vol * (d1 * d1 + d2)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def fill_total_vol(k, a, beta, rho, n, out):
     """Total volatility at each k; NaN where the expansion gives none, that is nothing positive."""
     for i in range(k.size):
@@ -160,7 +160,7 @@ def fill_total_vol(k, a, beta, rho, n, out):
         out[i] = vol if vol > 0.0 else np.nan
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def fill_total_variance(k, a, beta, rho, n, out):
     """Total variance and its two derivatives in k into the rows of `out`, shape (3, n)."""
     for i in range(k.size):

@@ -26,6 +26,8 @@ import math
 import numpy as np
 from numba import njit
 
+from volsurf_math.compile_options import KERNEL, ROUTINE
+from volsurf_math.small_arrays import least
 from volsurf_math.smiles.svi_least_squares import raw, variance
 
 LEAST_VARIANCE = 1e-3  # of the mean quoted one: nearer to zero g has needles that no grid sees
@@ -35,6 +37,8 @@ MOST = 28  # conditions at once
 _MOST_MINIMA = 24
 _REACH = np.linspace(-1.0, 1.0, 121)
 _L = np.sinh(8.0 * (0.55 * _REACH**3 + 0.45 * _REACH))
+_ROOT = np.sqrt(1.0 + _L * _L)
+_TILT, _BEND = _L / _ROOT, _ROOT**-3.0
 _N = _L.size
 _GOLDEN = 0.6180339887498949
 _SMALLEST_LEVEL = 1e-8  # of total variance, relative to b sigma: below it a smile touches zero
@@ -42,20 +46,34 @@ _RANGE_STEPS = 64  # of the grid on which a floor is looked at over a range
 _ROUNDING = 1e-12  # of w / w
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def scaled_g(ell, alpha, b, rho, mu, half_over_sigma):
     """Durrleman's g at l; -1 where total variance is not positive."""
     root = math.sqrt(1.0 + ell * ell)
+    tilt, bend = ell / root, 1.0 / (root * root * root)
+    return _g(ell, root, tilt, bend, alpha, b, rho, mu, half_over_sigma)
+
+
+@njit(**KERNEL)
+def _g(ell, root, tilt, bend, alpha, b, rho, mu, half_over_sigma):
     n = alpha + b * (rho * ell + root)
-    if n <= 0.0:
-        return -1.0
-    n1 = b * (rho + ell / root)
-    t = 1.0 - 0.5 * (ell + mu) * n1 / n
-    n2 = b / (root * root * root)
-    return t * t - 0.0625 * n1 * n1 + (n2 - 0.5 * n1 * n1 / n) * half_over_sigma
+    n1 = b * (rho + tilt)
+    pull = n1 / n
+    t = 1.0 - 0.5 * (ell + mu) * pull
+    g = t * t - 0.0625 * n1 * n1 + (b * bend - 0.5 * n1 * pull) * half_over_sigma
+    return g if n > 0.0 else -1.0
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
+def _g_on_grid(alpha, b, rho, mu, half_over_sigma):
+    """Durrleman's g on the whole grid of l."""
+    g = np.empty(_N)
+    for i in range(_N):
+        g[i] = _g(_L[i], _ROOT[i], _TILT[i], _BEND[i], alpha, b, rho, mu, half_over_sigma)
+    return g
+
+
+@njit(**ROUTINE)
 def _refine_g(lo, hi, alpha, b, rho, mu, half_over_sigma):
     """Golden-section search for the smallest g in (lo, hi): returns (g, l)."""
     x1, x2 = hi - _GOLDEN * (hi - lo), lo + _GOLDEN * (hi - lo)
@@ -73,7 +91,7 @@ def _refine_g(lo, hi, alpha, b, rho, mu, half_over_sigma):
     return (g1, x1) if g1 < g2 else (g2, x2)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def min_g(a, b, rho, m, sigma, refine_below):
     """Smallest g on the whole line, and its k; grid minima under `refine_below` are refined."""
     alpha, mu, h = a / sigma, m / sigma, 0.5 / sigma
@@ -82,20 +100,19 @@ def min_g(a, b, rho, m, sigma, refine_below):
     left, right = b * (1.0 - rho), b * (1.0 + rho)
     worst = 0.25 - 0.0625 * max(left, right) ** 2
     at = -np.inf if left > right else np.inf
-    before = here = scaled_g(_L[0], alpha, b, rho, mu, h)
+    on_grid = _g_on_grid(alpha, b, rho, mu, h)
     for i in range(_N):
-        after = scaled_g(_L[i + 1], alpha, b, rho, mu, h) if i + 1 < _N else here
+        here = on_grid[i]
         if here < worst:
             worst, at = here, m + sigma * _L[i]
-        if 0 < i < _N - 1 and here <= before and here <= after and here < refine_below:
+        if 0 < i < _N - 1 and here <= min(on_grid[i - 1], on_grid[i + 1], refine_below):
             g, ell = _refine_g(_L[i - 1], _L[i + 1], alpha, b, rho, mu, h)
             if g < worst:
                 worst, at = g, m + sigma * ell
-        before, here = here, after
     return worst, at
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _add_g(ell, p, value, slopes, n):
     """Append the condition g(l) >= 0: its value and its derivatives in p at fixed l."""
     a, b, rho, m, sigma = raw(p)
@@ -118,7 +135,7 @@ def _add_g(ell, p, value, slopes, n):
     return n + 1
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _add_g_minima(p, value, slopes, n):
     """Append g at its local minima and in both wings, where it is negative or nearly so."""
     a, b, rho, m, sigma = raw(p)
@@ -134,18 +151,15 @@ def _add_g_minima(p, value, slopes, n):
                 -0.125 * slope * sign * by_u,
             )
             n += 1
-    before = here = scaled_g(_L[0], alpha, b, rho, mu, h)
-    for i in range(_N):
-        after = scaled_g(_L[i + 1], alpha, b, rho, mu, h) if i + 1 < _N else np.inf
-        is_low = here < NEAR and here <= before and here <= after
-        if is_low and 0 < i < _N - 1 and n < _MOST_MINIMA:
+    g = _g_on_grid(alpha, b, rho, mu, h)
+    for i in range(1, _N - 1):
+        if g[i] < NEAR and g[i] <= min(g[i - 1], g[i + 1]) and n < _MOST_MINIMA:
             _, ell = _refine_g(_L[i - 1], _L[i + 1], alpha, b, rho, mu, h)
             n = _add_g(ell, p, value, slopes, n)
-        before, here = here, after
     return n
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _add_positive(p, level, value, slopes, n):
     """Append the condition that the smallest variance is positive, relative to `level`."""
     a, b, rho, _, sigma = raw(p)
@@ -157,7 +171,7 @@ def _add_positive(p, level, value, slopes, n):
     return n + 1
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _room(k, p, floor):
     """Return w / floor - 1 at one log-moneyness."""
     a, b, rho, m, sigma = raw(p)
@@ -165,7 +179,7 @@ def _room(k, p, floor):
     return variance(k, a, b, rho, m, sigma) / under - 1.0 + _ROUNDING
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _add_room(k, p, floor, value, slopes, n):
     """Append the condition w(k) >= floor(k), relative to the floor."""
     _, b, rho, m, sigma = raw(p)
@@ -180,7 +194,7 @@ def _add_room(k, p, floor, value, slopes, n):
     return n + 1
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _add_room_minima(p, floor, value, slopes, n):
     """Append the room above the floor at its local minima on both smiles' grids, and the wings.
 
@@ -210,7 +224,7 @@ def _add_room_minima(p, floor, value, slopes, n):
     return n
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _add_room_on_range(p, floor, value, slopes, n):
     """Append the room at its local minima between floor[5] and floor[6], the ends included."""
     low, step = floor[5], (floor[6] - floor[5]) / _RANGE_STEPS
@@ -228,7 +242,7 @@ def _add_room_on_range(p, floor, value, slopes, n):
     return n
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _lowest_room(lo, hi, p, floor):
     """Golden-section search for the k in (lo, hi) with the least room."""
     for _ in range(40):
@@ -240,7 +254,7 @@ def _lowest_room(lo, hi, p, floor):
     return 0.5 * (lo + hi)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def conditions(p, floor, level, value, slopes):
     """List the conditions that p breaks or nearly breaks; returns how many.
 
@@ -251,14 +265,14 @@ def conditions(p, floor, level, value, slopes):
     n = _add_positive(p, level, value, slopes, 0)
     if value[0] > UNREADABLE:
         n = _add_g_minima(p, value, slopes, n)
-    if not np.isnan(floor[0]):
+    if not math.isnan(floor[0]):
         n = _add_room_minima(p, floor, value, slopes, n)
     return n
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def shortfall(p, floor, level):
     """How far p is from having no arbitrage, in units of g or of room; 0 when it has none."""
     value, slopes = np.empty(MOST), np.empty((MOST, 5))
     n = conditions(p, floor, level, value, slopes)
-    return max(0.0, -value[:n].min())
+    return max(0.0, -least(value, n))

@@ -14,6 +14,8 @@ from enum import IntEnum
 import numpy as np
 from numba import njit
 
+from volsurf_math.compile_options import ROUTINE
+from volsurf_math.small_arrays import assign, mean, span
 from volsurf_math.smiles.svi_conditions import min_g, shortfall
 from volsurf_math.smiles.svi_guard import FAILED, NOT_NEEDED, repair
 from volsurf_math.smiles.svi_least_squares import add_quotes, cholesky, raw, substitute
@@ -33,19 +35,20 @@ class Loss(IntEnum):
     HUBER = 2
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _search_box(k):
     """Bounds on m and ln sigma from the quoted range.
 
     A vertex wider than the quotes is a parabola whatever sigma is: without the bound long
     expiries drift to sigma of several units with a of minus as much.
     """
-    width = k.max() - k.min()
+    low, high = span(k)
+    width = high - low
     widest = min(2.0 * width, max(width, 1.0))
-    return (k.min() - width, k.max() + width, math.log(2e-3 * width), math.log(widest))
+    return (low - width, high + width, math.log(2e-3 * width), math.log(widest))
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _reweigh(k, w, weight, p, loss, loss_scale, out):
     """Robust weights at p into `out`; returns the robust cost."""
     a, b, rho, m, sigma = raw(p)
@@ -68,7 +71,7 @@ def _reweigh(k, w, weight, p, loss, loss_scale, out):
     return cost * loss_scale * loss_scale
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _unconstrained(k, w, weight, loss, loss_scale, limits, box, robust, p):
     """Best smile without conditions into p, robust weights into `robust`.
 
@@ -78,7 +81,7 @@ def _unconstrained(k, w, weight, loss, loss_scale, limits, box, robust, p):
     """
     sums, here, trial = np.empty(18), np.empty(9), np.empty(9)
     starts = np.empty((N_STARTS, 3))
-    robust[:] = weight
+    assign(robust, weight)
     evaluations, winner = 0, -1
     m, log_sigma, last = math.nan, math.nan, np.inf
     for turn in range(MAX_REWEIGHTS):
@@ -114,36 +117,37 @@ def _unconstrained(k, w, weight, loss, loss_scale, limits, box, robust, p):
     return evaluations, winner, True  # re-weighting creeps at the end; the smile has settled
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _polish(k, w, weight, p, box):
     """Gauss-Newton steps on direct residuals: the moments cancel near a perfect fit."""
     hessian, factor = np.empty((5, 5)), np.empty((5, 5))
-    gradient, step = np.empty(5), np.empty(5)
-    cost = add_quotes(k, w, weight, p, hessian, gradient)
+    descent, step, trial = np.empty(5), np.empty(5), np.empty(5)
+    cost = add_quotes(k, w, weight, p, hessian, descent)
     for _ in range(4):
         if not cholesky(hessian, 1e-12, factor):
             break
-        substitute(factor, -gradient, step)
-        trial = p + step
+        substitute(factor, descent, step)
+        for i in range(5):
+            trial[i] = p[i] + step[i]
         is_inside = box[0] <= trial[3] <= box[1] and box[2] <= trial[4] <= box[3]
         if not (is_inside and trial[1] > 0.0 and abs(trial[2]) < 30.0):
             break
-        new = add_quotes(k, w, weight, trial, hessian, gradient)
+        new = add_quotes(k, w, weight, trial, hessian, descent)
         if not new < cost:
             break
-        p[:] = trial
+        assign(p, trial)
         is_settled = cost - new <= 1e-9 * cost
         cost = new
         if is_settled:
             break
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _covariance(k, w, weight, p, covariance):
     """Residual-scaled inverse Gauss-Newton Hessian in (a, b, rho, m, sigma)."""
     hessian, factor = np.empty((5, 5)), np.empty((5, 5))
-    gradient, column, scale = np.empty(5), np.empty(5), np.empty(5)
-    cost = add_quotes(k, w, weight, p, hessian, gradient)
+    unit, column, scale = np.empty(5), np.empty(5), np.empty(5)
+    cost = add_quotes(k, w, weight, p, hessian, unit)
     covariance[:] = math.nan
     freedom = k.size - 5
     for i in range(5):
@@ -154,26 +158,42 @@ def _covariance(k, w, weight, p, covariance):
     # a ridge of 1e-12: directions the quotes do not see get a large, finite variance
     if freedom < 1 or not cholesky(hessian, 1e-12, factor):
         return
+    scale[2] /= (1.0 + p[2] * p[2]) ** 1.5  # from u to rho, and from ln sigma to sigma
+    scale[4] *= math.exp(p[4])
     for i in range(5):
-        gradient[:] = 0.0
-        gradient[i] = 1.0
-        substitute(factor, gradient, column)
-        covariance[i] = column * cost / freedom
-    jacobian = np.ones(5)
-    jacobian[2] = 1.0 / (1.0 + p[2] * p[2]) ** 1.5
-    jacobian[4] = math.exp(p[4])
-    for i in range(5):
+        unit[:] = 0.0
+        unit[i] = cost / freedom * scale[i]
+        substitute(factor, unit, column)
         for j in range(5):
-            covariance[i, j] *= scale[i] * jacobian[i] * scale[j] * jacobian[j]
+            covariance[i, j] = column[j] * scale[j]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _usable(k, w, weight):
-    """Rows that can take part: finite, positive variance, positive weight."""
-    return np.isfinite(k) & (w > 0.0) & np.isfinite(w) & (weight > 0.0) & np.isfinite(weight)
+    """Quotes that can take part, as rows: finite, positive variance, positive weight."""
+    kept, n = np.empty((3, k.size)), 0
+    for i in range(k.size):
+        if abs(k[i]) < np.inf and 0.0 < w[i] < np.inf and 0.0 < weight[i] < np.inf:
+            kept[0, n], kept[1, n], kept[2, n] = k[i], w[i], weight[i]
+            n += 1
+    return kept[0, :n], kept[1, :n], kept[2, :n]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
+def _has_different(k, least):
+    """Whether at least so many values differ from each other."""
+    found = 0
+    for i in range(k.size):
+        is_new = True
+        for j in range(i):
+            is_new = is_new and k[j] != k[i]
+        found += is_new
+        if found >= least:
+            return True
+    return False
+
+
+@njit(**ROUTINE)
 def fit_slice(
     k, w, weight, loss, loss_scale, limits, is_guarded, floor, min_points, p, cov, value, count
 ):  # fmt: skip
@@ -182,10 +202,9 @@ def fit_slice(
     value = (cost, unconstrained cost, min g, rmse); count = (points, evaluations, start, repair).
     Returns the status.
     """
-    keep = _usable(k, w, weight)
-    k, w, weight = k[keep], w[keep], weight[keep]
+    k, w, weight = _usable(k, w, weight)
     count[0] = k.size
-    if np.unique(k).size < max(min_points, MIN_POINTS):
+    if not _has_different(k, max(min_points, MIN_POINTS)):
         return TOO_FEW_POINTS
     box = _search_box(k)
     robust = np.empty(k.size)
@@ -195,36 +214,36 @@ def fit_slice(
     if not has_converged:
         return NOT_CONVERGED
     _polish(k, w, robust, p, box)
-    hessian, gradient = np.empty((5, 5)), np.empty(5)
-    value[1] = value[0] = add_quotes(k, w, robust, p, hessian, gradient)
+    hessian, descent = np.empty((5, 5)), np.empty(5)
+    value[1] = value[0] = add_quotes(k, w, robust, p, hessian, descent)
     count[3] = NOT_NEEDED
-    level = np.sum(robust * w) / np.sum(robust)
-    if is_guarded and shortfall(p, floor, level) > 0.0:
+    if is_guarded and shortfall(p, floor, mean(w, robust)) > 0.0:
         count[3], used = repair(k, w, robust, p, value[1], floor, box)
         count[1] += used
-        value[0] = add_quotes(k, w, robust, p, hessian, gradient)
-    if not np.isfinite(p).all() or not np.isfinite(value[0]):
+        value[0] = add_quotes(k, w, robust, p, hessian, descent)
+    if not math.isfinite(p[0] + p[1] + p[2] + p[3] + p[4] + value[0]):
         return NOT_CONVERGED
     _covariance(k, w, robust, p, cov)
     a, b, rho, m, sigma = raw(p)
     value[2], _ = min_g(a, b, rho, m, sigma, np.inf)
-    value[3] = math.sqrt(_reweigh(k, w, weight, p, 0, 1.0, robust) / weight.sum())
+    value[3] = math.sqrt(add_quotes(k, w, weight, p, hessian, descent) / weight.sum())
     return NOT_REPAIRED if count[3] == FAILED else CONVERGED
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(**ROUTINE)
 def _where_both(floor, k, is_stacked):
     """Narrow the floor's range to what these quotes span too; without overlap there is none."""
     if not is_stacked or k.size == 0 or not floor[5] > -np.inf:
         return floor
     narrowed = floor.copy()
-    narrowed[5], narrowed[6] = max(floor[5], k.min()), min(floor[6], k.max())
+    low, high = span(k)
+    narrowed[5], narrowed[6] = max(floor[5], low), min(floor[6], high)
     if not narrowed[5] < narrowed[6]:
         narrowed[:] = np.nan
     return narrowed
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(**ROUTINE)
 def fit_ragged(
     k, w, weight, offsets, loss, loss_scale, limits, is_guarded, is_stacked, floor, min_points,
     parameters, covariance, status, value, count,
@@ -243,7 +262,9 @@ def fit_ragged(
         )  # fmt: skip
         if status[i] != CONVERGED:
             continue
-        a, b, rho, m, sigma = raw(p)
-        parameters[i] = np.array([a, b, rho, m, sigma])
+        found = parameters[i]
+        found[0], found[1], found[2], found[3], found[4] = raw(p)
         if is_stacked:
-            floor = np.array([a, b, rho, m, sigma, k[rows].min(), k[rows].max()])
+            floor = np.empty(7)
+            assign(floor[:5], found)
+            floor[5], floor[6] = span(k[rows])

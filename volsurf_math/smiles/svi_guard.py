@@ -20,8 +20,10 @@ import math
 import numpy as np
 from numba import njit
 
+from volsurf_math.compile_options import ROUTINE
+from volsurf_math.small_arrays import assign, dot, least, mean, span
 from volsurf_math.smiles.svi_conditions import MOST, UNREADABLE, conditions, shortfall
-from volsurf_math.smiles.svi_least_squares import add_quotes, cholesky, free, raw, substitute
+from volsurf_math.smiles.svi_least_squares import add_quotes, cholesky, fill_free, raw, substitute
 from volsurf_math.smiles.svi_projection import project, unproject
 
 NOT_NEEDED, REPAIRED, BACK_STOP, FAILED = 0, 1, 2, 3
@@ -34,7 +36,7 @@ _MOST_U = 30.0
 _MOST_RHO = _MOST_U / math.sqrt(1.0 + _MOST_U**2)  # 0.99944
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _add_box(p, box, value, slopes, n):
     """Append the bounds on m, ln sigma and u as conditions."""
     low, high = (-_MOST_U, box[0], box[2]), (_MOST_U, box[1], box[3])
@@ -47,38 +49,41 @@ def _add_box(p, box, value, slopes, n):
     return n
 
 
-@njit(cache=True, error_model="numpy")
-def _quadratic_step(factor, gradient, value, slopes, n, step):
+@njit(**ROUTINE)
+def _quadratic_step(factor, descent, value, slopes, n, step):
     """Minimise the quadratic model under value + slopes step >= 0; returns the sum of multipliers.
 
     Hildreth's method: coordinate ascent in the dual, which has one variable per condition.
     """
     moves = np.empty((n, 5))
-    substitute(factor, -gradient, step)
+    substitute(factor, descent, step)
     need, coupling, price = np.empty(n), np.empty((n, n)), np.zeros(n)
     for i in range(n):
         substitute(factor, slopes[i], moves[i])
-        need[i] = -value[i] - np.dot(slopes[i], step)
+        need[i] = -value[i] - dot(slopes[i], step)
     for i in range(n):
         for j in range(n):
-            coupling[i, j] = np.dot(slopes[i], moves[j])
+            coupling[i, j] = dot(slopes[i], moves[j])
     for _ in range(200):
         change = longest = 0.0
         for i in range(n):
             if not coupling[i, i] > 0.0:
                 continue
-            new = max(0.0, price[i] + (need[i] - np.dot(coupling[i], price)) / coupling[i, i])
+            new = max(0.0, price[i] + (need[i] - dot(coupling[i], price)) / coupling[i, i])
             change = max(change, abs(new - price[i]) * math.sqrt(coupling[i, i]))
             longest = max(longest, new * math.sqrt(coupling[i, i]))
             price[i] = new
         if change <= 1e-9 * longest:
             break
+    prices = 0.0
     for i in range(n):
-        step += price[i] * moves[i]
-    return price.sum()
+        prices += price[i]
+        for j in range(5):
+            step[j] += price[i] * moves[i, j]
+    return prices
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _take(p, step, centre, trial):
     """Step from p into `trial`, ln sigma by at most one.
 
@@ -86,11 +91,12 @@ def _take(p, step, centre, trial):
     new m and sigma: in these coordinates the valley in which a, b and sigma trade is straight.
     """
     a, b, rho, m, sigma = raw(p)
-    longest = max(1.0, abs(step[4]))
+    share = 1.0 / max(1.0, abs(step[4]))
     x = centre - m
     root = math.sqrt(x * x + sigma * sigma)
     bar3 = 1.0 / (1.0 + p[2] * p[2]) ** 1.5
-    da, db, du, dm, ds = step / longest
+    da, db, du, dm = share * step[0], share * step[1], share * step[2], share * step[3]
+    ds = share * step[4]
     db_rho = rho * db + b * bar3 * du
     dx, droot = -dm, (-x * dm + sigma * sigma * ds) / root
     level = a + da + b * (rho * x + root) + db * root + b * droot + db_rho * x + b * rho * dx
@@ -104,22 +110,23 @@ def _take(p, step, centre, trial):
     root = math.sqrt(x * x + sigma * sigma)
     b = bend * root**3 / (sigma * sigma)
     rho = min(max(slope / b - x / root, -_MOST_RHO), _MOST_RHO)
-    trial[:] = free(level - b * (rho * x + root), b, rho, m, sigma)
+    fill_free(level - b * (rho * x + root), b, rho, m, sigma, trial)
 
 
-@njit(cache=True, error_model="numpy")
-def _measure(k, w, weight, p, floor, level, hessian, gradient, value, slopes):
+@njit(**ROUTINE)
+def _measure(k, w, weight, p, floor, level, hessian, descent, value, slopes):
     """Cost and normal equations of p, its conditions less the margin, and the worst of them."""
-    cost = add_quotes(k, w, weight, p, hessian, gradient)
+    cost = add_quotes(k, w, weight, p, hessian, descent)
     n = conditions(p, floor, level, value, slopes)
-    value[:n] -= _MARGIN
-    worst = max(0.0, -value[:n].min())
+    for i in range(n):
+        value[i] -= _MARGIN
+    worst = max(0.0, -least(value, n))
     if value[0] <= UNREADABLE:
         worst += 1.0  # not a way out of a negative g
     return cost, n, worst
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _constrained(k, w, weight, p, safe, floor, level, box):
     """Sequential quadratic programming from p; returns evaluations.
 
@@ -130,34 +137,35 @@ def _constrained(k, w, weight, p, safe, floor, level, box):
     """
     value, slopes = np.empty(_N_ROWS), np.empty((_N_ROWS, 5))
     hessian, factor = np.empty((5, 5)), np.empty((5, 5))
-    gradient, step, trial = np.empty(5), np.empty(5), np.empty(5)
-    centre = np.sum(weight * k) / np.sum(weight)
+    descent, step, trial = np.empty(5), np.empty(5), np.empty(5)
+    nowhere = np.zeros(5)
+    centre = mean(k, weight)
     damping, price, safe_cost = 1e-3, 0.0, np.inf
-    cost, n, worst = _measure(k, w, weight, p, floor, level, hessian, gradient, value, slopes)
+    cost, n, worst = _measure(k, w, weight, p, floor, level, hessian, descent, value, slopes)
     evaluations = 1
     while evaluations < MAX_EVALUATIONS and damping < 1e12:
         n = _add_box(p, box, value, slopes, n)
         cholesky(hessian, damping, factor)
-        now = _quadratic_step(factor, gradient, value, slopes, n, step)
+        now = _quadratic_step(factor, descent, value, slopes, n, step)
         price = max(1.5 * now, 0.2 * price)  # far out multipliers are huge: let them be forgotten
         merit = 0.5 * cost + price * worst
         _take(p, step, centre, trial)
         for correction in range(2):
             trial_cost, n, trial_worst = _measure(
-                k, w, weight, trial, floor, level, hessian, gradient, value, slopes
+                k, w, weight, trial, floor, level, hessian, descent, value, slopes
             )
             evaluations += 1
             gain = merit - 0.5 * trial_cost - price * trial_worst
             if gain > 0.0 or correction == 1 or trial_worst == 0.0:
                 break
             n = _add_box(trial, box, value, slopes, n)
-            _quadratic_step(factor, np.zeros(5), value, slopes, n, step)
+            _quadratic_step(factor, nowhere, value, slopes, n, step)
             _take(trial, step, centre, trial)
         if gain > 0.0:
-            p[:] = trial
+            assign(p, trial)
             cost, worst = trial_cost, trial_worst
             if worst == 0.0 and cost < safe_cost:
-                safe[:] = p
+                assign(safe, p)
                 safe_cost = cost
             damping = max(0.2 * damping, 1e-10)
             if gain <= 1e-7 * merit and damping < 1e-2:
@@ -165,53 +173,56 @@ def _constrained(k, w, weight, p, safe, floor, level, box):
         else:
             damping *= 6.0
             cost, n, worst = _measure(
-                k, w, weight, p, floor, level, hessian, gradient, value, slopes
+                k, w, weight, p, floor, level, hessian, descent, value, slopes
             )
     return evaluations
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _restore(k, w, weight, p, floor, level, box):
     """Move p by least cost until every condition holds; False, and p stays, if they never do."""
     value, slopes = np.empty(_N_ROWS), np.empty((_N_ROWS, 5))
     hessian, factor = np.empty((5, 5)), np.empty((5, 5))
-    gradient, step, trial = np.empty(5), np.empty(5), p.copy()
-    margin = 0.0
+    descent, step, trial = np.zeros(5), np.empty(5), p.copy()
+    nowhere, margin = np.zeros(5), 0.0
     for _ in range(15):
         n = conditions(trial, floor, level, value, slopes)
-        if value[:n].min() >= 0.0:
-            p[:] = trial
+        if least(value, n) >= 0.0:
+            assign(p, trial)
             return True
         margin = 2.0 * margin + 0.1 * _MARGIN
-        value[:n] -= margin
+        for i in range(n):
+            value[i] -= margin
         n = _add_box(trial, box, value, slopes, n)
-        add_quotes(k, w, weight, trial, hessian, gradient)
+        add_quotes(k, w, weight, trial, hessian, descent)
         cholesky(hessian, 1e-3, factor)
-        _quadratic_step(factor, np.zeros(5), value, slopes, n, step)
-        trial += step
+        _quadratic_step(factor, nowhere, value, slopes, n, step)
+        for i in range(5):
+            trial[i] += step[i]
         trial[1] = max(trial[1], 0.5 * p[1])
     return False
 
 
-@njit(cache=True, error_model="numpy")
-def _anchor(level, width, middle, floor):
-    """Return a smile that should be feasible: the floor, lifted, or a nearly flat smile."""
-    if not np.isnan(floor[0]):
-        anchor = free(floor[0], floor[1], floor[2], floor[3], floor[4])
+@njit(**ROUTINE)
+def _anchor(level, k, floor, anchor):
+    """Fill a smile that should be feasible: the floor, lifted, or a nearly flat smile."""
+    if not math.isnan(floor[0]):
+        fill_free(floor[0], floor[1], floor[2], floor[3], floor[4], anchor)
         lift = 1e-9 * level
         while shortfall(anchor, floor, level) > 0.0 and lift < level:
             anchor[0] = floor[0] + lift
             lift *= 4.0
-        return anchor
-    anchor = free(level, 0.1 * level / width, 0.0, middle, width)
+        return
+    low, high = span(k)
+    width = high - low
+    fill_free(level, 0.1 * level / width, 0.0, 0.5 * (low + high), width, anchor)
     for _ in range(40):
         if shortfall(anchor, floor, level) <= 0.0:
             break
         anchor[1] *= 0.5
-    return anchor
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _feasible_start(k, w, weight, floor, level, box, p):
     """Cheapest smile without arbitrage on a grid of (m, ln sigma) into p; False if none."""
     sums, inner, trial = np.empty(18), np.empty(9), np.empty(5)
@@ -226,26 +237,26 @@ def _feasible_start(k, w, weight, floor, level, box, p):
             unproject(inner, m, log_sigma, trial)
             if shortfall(trial, floor, level) <= 0.0:
                 cheapest = inner[0]
-                p[:] = trial
+                assign(p, trial)
     return cheapest < np.inf
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def repair(k, w, weight, p, cost, floor, box):
     """Move p to a nearby smile without arbitrage: returns (how it ended, evaluations).
 
     The unconstrained optimum is the first start, the cheapest feasible smile on a grid the second:
     where wings are far too steep, the way back from the first may end anywhere.
     """
-    level = np.sum(weight * w) / np.sum(weight)
-    hessian, gradient = np.empty((5, 5)), np.empty(5)
+    level = mean(w, weight)
+    hessian, descent = np.empty((5, 5)), np.empty(5)
     inside = p.copy()
     if not _feasible_start(k, w, weight, floor, level, box, inside):
-        inside[:] = _anchor(level, k.max() - k.min(), 0.5 * (k.max() + k.min()), floor)
+        _anchor(level, k, floor, inside)
     if shortfall(inside, floor, level) > 0.0:
         return FAILED, 0
     best = inside.copy()
-    best_cost = add_quotes(k, w, weight, best, hessian, gradient)
+    best_cost = add_quotes(k, w, weight, best, hessian, descent)
     end, evaluations = BACK_STOP, 0
     for start in range(2):
         if start == 0 and shortfall(p, floor, level) > HOPELESS:
@@ -254,12 +265,12 @@ def repair(k, w, weight, p, cost, floor, box):
         safe = inside.copy()
         evaluations += _constrained(k, w, weight, trial, safe, floor, level, box)
         if not _restore(k, w, weight, trial, floor, level, box):
-            trial[:] = safe
+            assign(trial, safe)
         for candidate in (trial, safe):
-            candidate_cost = add_quotes(k, w, weight, candidate, hessian, gradient)
+            candidate_cost = add_quotes(k, w, weight, candidate, hessian, descent)
             if candidate_cost < best_cost:
                 best, best_cost, end = candidate, candidate_cost, REPAIRED
         if best_cost < GOOD_ENOUGH * cost:
             break
-    p[:] = best
+    assign(p, best)
     return end, evaluations

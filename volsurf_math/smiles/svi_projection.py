@@ -23,15 +23,16 @@ import math
 import numpy as np
 from numba import njit
 
+from volsurf_math.compile_options import ROUTINE, SUMS
+from volsurf_math.small_arrays import assign, span
+
 MAX_ABS_RHO = 0.9995  # a straight wing is reached in the limit; beyond it rho is not identified
 N_STARTS = 3
 COARSE_QUOTES = 32  # the start grid needs the shape, not every quote
 MAX_EVALUATIONS = 60  # per start; the search is two-dimensional and takes about eight
 
-_SUMS = {"contract", "reassoc", "nsz", "arcp"}  # lets the sums run in vector lanes
 
-
-@njit(cache=True, error_model="numpy", fastmath=_SUMS)
+@njit(**SUMS)
 def _moments(k, w, weight, m, sigma, s):
     """Weighted central second moments of (y, z, p, q, w) into s[:15], means of y, z, w after."""
     s0 = sy = sz = sp = sq = sw = 0.0
@@ -84,7 +85,7 @@ def _moments(k, w, weight, m, sigma, s):
     s[17] = sw * i0
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _on_the_edge(yy, yz, yw, zz, zw):
     """Best c > 0 with d = +-MAX_ABS_RHO c, where the free optimum breaks |d| <= c; else flat."""
     gain, best_c, best_r = 0.0, 1e-12, 0.0
@@ -96,7 +97,7 @@ def _on_the_edge(yy, yz, yw, zz, zw):
     return best_r, best_c
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def project(k, w, weight, m, sigma, s, out):
     """Best (a, d, c) at (m, sigma) into out[1:4], cost in out[0], reduced system in out[4:9].
 
@@ -138,7 +139,7 @@ def project(k, w, weight, m, sigma, s, out):
     out[8] = c * (s[13] - yq * d - zq * c)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def unproject(here, m, log_sigma, p):
     """Fill free parameters from the inner solution (a, d, c) at (m, ln sigma)."""
     rho = here[2] / here[3]
@@ -146,7 +147,7 @@ def unproject(here, m, log_sigma, p):
     p[2] = rho / math.sqrt(1.0 - rho * rho)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def search(k, w, weight, m, log_sigma, box, s, here, trial):
     """Levenberg-Marquardt in (m, ln sigma) inside `box` = (m_lo, m_hi, ln sigma_lo, ln sigma_hi).
 
@@ -173,7 +174,7 @@ def search(k, w, weight, m, log_sigma, box, s, here, trial):
         if trial[0] < here[0]:
             gain = (here[0] - trial[0]) / here[0]
             m, log_sigma = m_new, s_new
-            here[:] = trial
+            assign(here, trial)
             damping = max(damping * 0.1, 1e-12)
             if gain < 1e-10:
                 break
@@ -184,24 +185,36 @@ def search(k, w, weight, m, log_sigma, box, s, here, trial):
     return m, log_sigma, evaluations
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
+def _thinned(k, w, weight):
+    """Every so many-th quote, as rows k, w and weight."""
+    stride = max(1, k.size // COARSE_QUOTES)
+    few = np.empty((3, (k.size + stride - 1) // stride))
+    for i in range(few.shape[1]):
+        few[0, i], few[1, i], few[2, i] = k[i * stride], w[i * stride], weight[i * stride]
+    return few
+
+
+@njit(**ROUTINE)
 def coarse_starts(k, w, weight, s, out, starts):
     """Fill `starts` (N_STARTS, 3) with (cost, m, ln sigma), the cheapest points of a 8 x 4 grid."""
-    width = k.max() - k.min()
-    stride = max(1, k.size // COARSE_QUOTES)
-    k_few, w_few, weight_few = k[::stride].copy(), w[::stride].copy(), weight[::stride].copy()
+    low, high = span(k)
+    width = high - low
+    few = _thinned(k, w, weight)
+    lowest = 0
+    for i in range(k.size):
+        if w[i] < w[lowest]:
+            lowest = i
     starts[:, 0] = np.inf
     for i in range(8):
-        m = k.min() + width * (i - 0.5) / 6.0
-        if i == 7:
-            m = k[np.argmin(w)]
+        m = low + width * (i - 0.5) / 6.0 if i < 7 else k[lowest]
         for j in range(4):
             sigma = 0.03 * 3.0**j * width
-            project(k_few, w_few, weight_few, m, sigma, s, out)
+            project(few[0], few[1], few[2], m, sigma, s, out)
             if not out[0] < starts[N_STARTS - 1, 0]:
                 continue
             place = N_STARTS - 1
             while place > 0 and out[0] < starts[place - 1, 0]:
-                starts[place] = starts[place - 1]
+                assign(starts[place], starts[place - 1])
                 place -= 1
             starts[place, 0], starts[place, 1], starts[place, 2] = out[0], m, math.log(sigma)

@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 from scipy.special import ndtri
 
+from volsurf_math.compile_options import ROUTINE
 from volsurf_math.smiles.base import FloatArray
 from volsurf_math.smiles.svi_least_squares import variance
 
@@ -36,13 +37,13 @@ class SmileQuantities:
     skew_25delta_std_error: FloatArray
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _d1(k, a, b, rho, m, sigma):
     root = math.sqrt(variance(k, a, b, rho, m, sigma))
     return -k / root + 0.5 * root
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def k_at_d1(target, a, b, rho, m, sigma):
     """Log-moneyness whose d1 is `target`; NaN where total variance is not positive."""
     level = variance(0.0, a, b, rho, m, sigma)
@@ -79,16 +80,16 @@ def k_at_d1(target, a, b, rho, m, sigma):
     return k
 
 
-@njit(cache=True, error_model="numpy")
-def variance_gradient(k, b, rho, m, sigma, out):
-    """Derivatives of w(k) in (a, b, rho, m, sigma)."""
+@njit(**ROUTINE)
+def variance_gradient(k, b, rho, m, sigma, unit, out):
+    """Derivatives of w(k) in (a, b, rho, m, sigma), times `unit`."""
     x = k - m
     root = math.sqrt(x * x + sigma * sigma)
-    out[0], out[1], out[2] = 1.0, rho * x + root, b * x
-    out[3], out[4] = -b * (rho + x / root), b * sigma / root
+    out[0], out[1], out[2] = unit, unit * (rho * x + root), unit * b * x
+    out[3], out[4] = -unit * b * (rho + x / root), unit * b * sigma / root
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _vol_gradient_at_delta(k, tte, a, b, rho, m, sigma, out):
     """Derivatives of the volatility at a fixed delta, the strike moving with the smile.
 
@@ -100,11 +101,11 @@ def _vol_gradient_at_delta(k, tte, a, b, rho, m, sigma, out):
     slope = b * (rho + x / math.sqrt(x * x + sigma * sigma))
     by_k = -1.0 / root
     by_w = (0.5 * k / w + 0.25) / root
-    variance_gradient(k, b, rho, m, sigma, out)
-    out *= by_k / (by_k + by_w * slope) / (2.0 * math.sqrt(w * tte))
+    unit = by_k / (by_k + by_w * slope) / (2.0 * math.sqrt(w * tte))
+    variance_gradient(k, b, rho, m, sigma, unit, out)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _quadratic_form(gradient, covariance):
     total = 0.0
     for i in range(5):
@@ -113,7 +114,7 @@ def _quadratic_form(gradient, covariance):
     return math.sqrt(total) if total >= 0.0 else math.nan
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _quantities(parameters, covariance, tte, d1, out):
     at_money, at_put, at_call = np.empty(5), np.empty(5), np.empty(5)
     for i in range(tte.size):
@@ -132,12 +133,13 @@ def _quantities(parameters, covariance, tte, d1, out):
         k_call = k_at_d1(-d1, a, b, rho, m, sigma)
         out[i, 3] = math.sqrt(variance(k_put, a, b, rho, m, sigma) / tte[i])
         out[i, 4] = math.sqrt(variance(k_call, a, b, rho, m, sigma) / tte[i])
-        variance_gradient(0.0, b, rho, m, sigma, at_money)
-        at_money /= 2.0 * vol * tte[i]
+        variance_gradient(0.0, b, rho, m, sigma, 0.5 / (vol * tte[i]), at_money)
         _vol_gradient_at_delta(k_put, tte[i], a, b, rho, m, sigma, at_put)
         _vol_gradient_at_delta(k_call, tte[i], a, b, rho, m, sigma, at_call)
+        for j in range(5):
+            at_put[j] -= at_call[j]
         out[i, 5] = _quadratic_form(at_money, covariance[i])
-        out[i, 6] = _quadratic_form(at_put - at_call, covariance[i])
+        out[i, 6] = _quadratic_form(at_put, covariance[i])
 
 
 def smile_quantities(
@@ -170,7 +172,7 @@ def smile_quantities(
     )
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def k_at_d1_many(target, parameters, out):
     """Log-moneyness at d1 = target[i] on smile parameters[i], into `out`."""
     for i in range(target.size):

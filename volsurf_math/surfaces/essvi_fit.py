@@ -21,6 +21,9 @@ import math
 import numpy as np
 from numba import njit
 
+from volsurf_math.compile_options import ROUTINE, SUMS
+from volsurf_math.small_arrays import assign, dot
+
 N_CONDITIONS = 8  # per slice
 MAX_ITERATIONS = 100
 _TO_THE_EDGE = 0.99  # share of the room to a condition that one step may use
@@ -29,7 +32,7 @@ _ROUNDING = 1e-22  # cost of a perfect fit, of the sum of squares
 _CLEARANCE = 1e-4  # between neighbours at the start
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _variance(k, theta, u, v):
     """Total variance at one log-moneyness."""
     psi, skew = 0.5 * (u + v), 0.5 * (u - v)
@@ -38,7 +41,7 @@ def _variance(k, theta, u, v):
     )
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _cost(k, w, weight, offsets, x):
     """Half the weighted sum of squares."""
     total = 0.0
@@ -50,7 +53,7 @@ def _cost(k, w, weight, offsets, x):
     return 0.5 * total
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"})
+@njit(**SUMS)
 def _slice_equations(k, w, weight, theta, u, v, out):
     """Gauss-Newton sums of one slice: gradient into out[:3], Hessian by rows into out[3:9]."""
     psi, skew = 0.5 * (u + v), 0.5 * (u - v)
@@ -79,7 +82,7 @@ def _slice_equations(k, w, weight, theta, u, v, out):
     out[3], out[4], out[5], out[6], out[7], out[8] = h00, h01, h02, h11, h12, h22
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def conditions(x, out):
     """Room in every condition of the module's docstring, N_CONDITIONS per slice."""
     theta0, u0, v0 = 0.0, 0.0, 0.0
@@ -93,7 +96,7 @@ def conditions(x, out):
         theta0, u0, v0 = theta, u, v
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _slopes(x, out):
     """Derivatives of every condition in (x_{i-1}, x_i), shape (n_conditions, 6)."""
     out[:] = 0.0
@@ -112,7 +115,7 @@ def _slopes(x, out):
         out[at + 6, 4] = out[at + 7, 5] = -1.0
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _assemble(k, w, weight, offsets, x, room, slope, price, barrier, band, right):
     """Fill the Newton matrix (band[j, d] = element (j + d, j)) and minus the merit's gradient."""
     sums = np.empty(9)
@@ -144,7 +147,7 @@ def _assemble(k, w, weight, offsets, x, room, slope, price, barrier, band, right
         band[at + 2, 0] += 0.25 * by_u + by_v
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _solve(band, damping, right, step):
     """Solve the banded system by Cholesky, in place; the diagonal is raised by `damping`."""
     n = right.size
@@ -173,13 +176,16 @@ def _solve(band, damping, right, step):
     return True
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _start(k, w, offsets, x):
     """Fill x with a strictly feasible SSVI surface whose at-the-money variances are the quotes'."""
     n = offsets.size - 1
     before = 0.0
     for i in range(n):
-        near = offsets[i] + np.argmin(np.abs(k[offsets[i] : offsets[i + 1]]))
+        near = offsets[i]
+        for j in range(offsets[i], offsets[i + 1]):
+            if abs(k[j]) < abs(k[near]):
+                near = j
         before = x[3 * i] = max(w[near], before * (1.0 + 10.0 * _CLEARANCE))
     scale = min(0.8, 2.0 / math.sqrt(before))
     for i in range(n):
@@ -187,14 +193,31 @@ def _start(k, w, offsets, x):
         x[3 * i + 1], x[3 * i + 2] = 0.6 * psi, 1.4 * psi
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
+def _go(x, length, step, trial, trial_room):
+    """Fill `trial` with x + length step, and its room in every condition."""
+    for i in range(x.size):
+        trial[i] = x[i] + length * step[i]
+    conditions(trial, trial_room)
+
+
+@njit(**ROUTINE)
+def _log_sum(room):
+    total = 0.0
+    for x in room:
+        total += math.log(x)
+    return total
+
+
+@njit(**ROUTINE)
 def _longest_step(x, step, room, trial, trial_room):
     """Halve the step until it keeps a share of the room in every condition; its length."""
     length = 1.0
     for _ in range(60):
-        trial[:] = x + length * step
-        conditions(trial, trial_room)
-        share = np.min(trial_room / room)
+        _go(x, length, step, trial, trial_room)
+        share = np.inf
+        for i in range(room.size):
+            share = min(share, trial_room[i] / room[i])
         if share >= 1.0 - _TO_THE_EDGE:
             break
         # to where the worst condition is met, were it linear
@@ -202,24 +225,23 @@ def _longest_step(x, step, room, trial, trial_room):
     return length
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _line_search(k, w, weight, offsets, x, step, room, cost, barrier, descent, trial, trial_room):
     """Shorten the step until cost and barrier together fall: returns (length, cost there)."""
     length = _longest_step(x, step, room, trial, trial_room)
-    merit = cost - barrier * np.sum(np.log(room))
+    merit = cost - barrier * _log_sum(room)
     trial_cost = cost
     for _ in range(30):
         trial_cost = _cost(k, w, weight, offsets, trial)
-        trial_merit = trial_cost - barrier * np.sum(np.log(trial_room))
+        trial_merit = trial_cost - barrier * _log_sum(trial_room)
         if trial_merit <= merit - 1e-4 * length * descent + 1e-15 * abs(merit):
             break
         length *= 0.4
-        trial[:] = x + length * step
-        conditions(trial, trial_room)
+        _go(x, length, step, trial, trial_room)
     return length, trial_cost
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**ROUTINE)
 def _move_prices(step, room, slope, barrier, price, change):
     """Newton step of the multipliers, cut where one would turn negative."""
     length = 1.0
@@ -231,10 +253,11 @@ def _move_prices(step, room, slope, barrier, price, change):
         change[j] = (barrier - price[j] * along) / room[j] - price[j]
         if change[j] < 0.0:
             length = min(length, -_TO_THE_EDGE * price[j] / change[j])
-    price += length * change
+    for j in range(price.size):
+        price[j] += length * change[j]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(**ROUTINE)
 def fit_surface(k, w, weight, offsets, x):
     """Fit the slices jointly into x = (theta, u, v) slice by slice.
 
@@ -249,7 +272,9 @@ def fit_surface(k, w, weight, offsets, x):
     conditions(x, room)
     cost = _cost(k, w, weight, offsets, x)
     barrier = max(1e-3 * cost / m, _ROUNDING)
-    price = barrier / room
+    price = np.empty(m)
+    for j in range(m):
+        price[j] = barrier / room[j]
     damping = 1e-9
     for iteration in range(MAX_ITERATIONS):
         _slopes(x, slope)
@@ -257,14 +282,16 @@ def fit_surface(k, w, weight, offsets, x):
         if not _solve(band, damping, right, step):
             damping *= 100.0
             continue
-        descent = right @ step
+        descent = dot(right, step)
         length, cost = _line_search(
             k, w, weight, offsets, x, step, room, cost, barrier, descent, trial, trial_room
         )
         _move_prices(step, room, slope, barrier, price, change)
-        x[:], room[:] = trial, trial_room
-        central = barrier / room  # prices far from it would spoil the Newton matrix
-        price = np.minimum(np.maximum(price, 1e-6 * central), 1e6 * central)
+        assign(x, trial)
+        assign(room, trial_room)
+        for j in range(m):
+            central = barrier / room[j]  # prices far from it would spoil the Newton matrix
+            price[j] = min(max(price[j], 1e-6 * central), 1e6 * central)
         negligible = max(_GAP * cost, _ROUNDING)
         if m * barrier <= negligible and descent <= negligible:
             return cost, iteration + 1, True
