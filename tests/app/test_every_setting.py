@@ -305,6 +305,7 @@ CASES: dict[str, Case] = {
     "fit_cap_std_devs": Case(1.5, computed),
     "fit_side": Case("CALLS", computed),
     "fit_weighting": Case("equal", computed),
+    "price_source": Case("marks", computed),
     "sabr_beta": Case(1.0, other_models),
     "smile_models": Case("polynomial", other_models),
     "max_fit_rmse_vol_points": Case(1e-6, degraded),
