@@ -314,6 +314,30 @@ def test_every_page_fits_its_window_and_names_its_units(page, width):
 
 
 @pytest.mark.slow
+def test_a_newer_session_is_shown_by_itself_with_all_choices_kept(page, lake):
+    visit(page, "/?model=SSVI&strike=600")
+    page.get_by_text("Log-moneyness", exact=True).click()
+    day, names = DAYS[-1], ("fitted_surfaces", "option_quotes", "implied_forwards")
+    try:
+        for name in (*names, "raw_options_chains"):
+            rows = lake.read(name, [NEWEST]).with_columns(quote_date=pl.lit(day))
+            lake.replace(name, day, rows)
+        page.wait_for_url(f"**date={day}*")
+        page.wait_for_function(
+            "day => document.querySelector('.st-key-picture_surface .volsurf-picture')"
+            ".layout.title.subtitle.text.includes(day)",
+            arg=str(day),
+        )
+        layout = figure(page, "surface")["layout"]
+        assert "SSVI" in layout["title"]["subtitle"]["text"]
+        assert layout["scene"]["xaxis"]["title"]["text"] == "log-moneyness"
+        assert traces(page, "smile")["asked"]["x"] == [600.0]
+    finally:
+        for name in (*names, "raw_options_chains"):
+            lake.path(name, day).unlink(missing_ok=True)
+
+
+@pytest.mark.slow
 def test_it_is_read_while_the_lake_is_written(page, lake):
     """A writer replaces the session that is looked at, again and again; no look fails."""
     rows = lake.read("fitted_surfaces", [NEWEST])

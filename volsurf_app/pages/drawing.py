@@ -79,7 +79,7 @@ def draw_figure(figure: Figure, key: str, name: str, alt: str) -> None:
 def load_script() -> None:
     """Let the browser fetch Plotly's script while the page's numbers are being found."""
     with st.container(key="load_script"):
-        st.html("<style>.st-key-load_script {display: none}</style>")
+        st.html("<style>:has(> .st-key-load_script) {display: none}</style>")
         st.html(f"<script>{_LOAD}</script>", unsafe_allow_javascript=True)
 
 

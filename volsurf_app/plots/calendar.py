@@ -25,7 +25,7 @@ def tables_figure(covered: pl.DataFrame, subtitle: str) -> Figure:
     days = grid.columns[1:]
     figure = style.new_figure(
         "Sessions stored, by table", subtitle, height=110 + 26 * grid.height,
-        x={"title": "session", "type": "category", "nticks": 5, "showgrid": False},
+        x={"title": "session", "type": "category", "nticks": 3, "tickangle": 0, "showgrid": False},
         y={"autorange": "reversed", "showgrid": False},
     )  # fmt: skip
     stored = [

@@ -43,6 +43,8 @@ def series_figure(rows: pl.DataFrame, names: Compared, subtitle: str) -> Figure:
     figure.axis("y", title="volatility, annual", tickformat=".1~%")
     figure.axis("y", strip=2, title="premium, vol", tickformat=".1%")
     figure.axis("y", strip=2, zeroline=True, zerolinecolor=style.EXTRAPOLATED)
+    if rows[names.premium].is_null().all():
+        figure.axis("y", strip=2, showticklabels=False)
     figure.axis("x", **style.sessions(days))
     figure.layout["hovermode"] = "x"
     return figure

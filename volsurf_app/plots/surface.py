@@ -14,7 +14,7 @@ _DAYS = (1, 7, 14, 30, 60, 90, 180, 365, 730, 1460)
 
 def surface_figure(sheet: SurfaceSheet, axis: str, subtitle: str) -> Figure:
     """Draw implied vol over `axis` (strike or log-moneyness) and days; ends where quotes end."""
-    figure = style.new_figure("Surface", subtitle, height=500)
+    figure = style.new_figure("Surface", subtitle, height=440)
     is_strike = axis == "strike"
     x = sheet.strike if is_strike else sheet.log_moneyness
     shown = "%{x:,.2f} USD" if is_strike else "%{x:.3f}"
@@ -50,7 +50,7 @@ def _scene(sheet: SurfaceSheet, *, is_strike: bool) -> dict[str, Any]:
         },
         "zaxis": _axis("implied vol, annual") | {"tickformat": ".1~%"},
         "camera": {
-            "eye": {"x": 1.72, "y": 1.85, "z": 0.92},
+            "eye": {"x": 1.95, "y": 2.1, "z": 1.05},
             "center": {"x": 0.0, "y": 0.0, "z": -0.14},
         },
         "aspectratio": {"x": 1.0, "y": 1.0, "z": 0.7},

@@ -13,7 +13,7 @@ from volsurf_app.plots.style import Figure
 _DAYS = {
     "title": "days to expiry",
     "type": "log",
-    "tickvals": (1, 3, 7, 14, 30, 60, 90, 180, 365, 730),
+    "tickvals": (1, 3, 7, 14, 30, 90, 180, 365, 730),
 }
 _UNITS = {
     "svi_a": "a, vol² years",
