@@ -1,15 +1,14 @@
 """The surface service as Python objects: `LocalClient` reads the lake here, without HTTP.
 
-Belongs here: the methods of the service, and what a grid is. Not here: how a point is read
+Belongs here: the questions of the service, and what a grid is. Not here: how a point is read
 (`surface`), or transport: `http_client.HttpClient` asks a server the same and gets the same.
 """
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from volsurf_app.questions import BadQuestion, Day, Tenor, When, Where, when, where
 from volsurf_app.surface_answers import ContractGreeks, SurfaceGrid, SurfacePoint, SviParams
@@ -17,7 +16,8 @@ from volsurf_app.surface_answers import ContractGreeks, SurfaceGrid, SurfacePoin
 if TYPE_CHECKING:
     from volsurf_resources.lake import Lake
 
-Time = datetime | str
+Answer = TypeVar("Answer")
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,23 +64,23 @@ class SurfaceClient(ABC):
     be answered raises BadQuestion or NotStored (`volsurf_app.questions`), whoever is asked.
     """
 
-    @abstractmethod
     def get_surface(
         self, symbol: str, date: Day | None, grid_spec: GridSpec = STANDARD_GRID, **chosen: Any
     ) -> SurfaceGrid:
         """Return the surface on a grid; points that quotes do not support have no value."""
+        return self._ask(SurfaceGrid, "surface", symbol, {"grid": grid_spec}, {"on": date} | chosen)
 
-    @abstractmethod
     def get_implied_vol(
         self, symbol: str, date: Day | None, T: float | Day, K: float, **chosen: Any
     ) -> SurfacePoint:
         """Return the vol at strike `K` and time `T`: years, or a listed expiry's date."""
+        asked = {"T": T, "K": K}
+        return self._ask(SurfacePoint, "implied_vol", symbol, asked, {"on": date} | chosen)
 
-    @abstractmethod
     def get_svi_params(self, symbol: str, date: Day | None, **chosen: Any) -> SviParams:
         """Return the stored parameters of every listed expiry, with model version and status."""
+        return self._ask(SviParams, "svi_params", symbol, {}, {"on": date} | chosen)
 
-    @abstractmethod
     def get_greeks(
         self,
         symbol: str,
@@ -92,8 +92,9 @@ class SurfaceClient(ABC):
         **chosen: Any,
     ) -> ContractGreeks:
         """Return premium and greeks of a contract at the surface's vol."""
+        asked = {"expiry": expiry, "strike": strike, "option_type": option_type, "root": root}
+        return self._ask(ContractGreeks, "greeks", symbol, asked, {"on": date} | chosen)
 
-    @abstractmethod
     def get_why(
         self,
         symbol: str,
@@ -108,6 +109,12 @@ class SurfaceClient(ABC):
         Plain JSON: point, greeks, certificate, smiles (with fit, quotes and their verdicts, issues,
         forward, pairs), origins (files, with content hashes).
         """
+        asked = time_of(T) | {"root": root, "strike": K}
+        return self._ask(dict[str, Any], "why", symbol, asked, {"on": date} | chosen)
+
+    @abstractmethod
+    def _ask(self, kind: type[Answer], name: str, symbol: str, asked: Row, which: Row) -> Answer:
+        """Answer the question `name` of the service with an object of a kind."""
 
 
 class LocalClient(SurfaceClient):
@@ -119,67 +126,57 @@ class LocalClient(SurfaceClient):
 
         self._lake = lake or queries.open_lake(Settings())
 
-    def get_surface(
-        self, symbol: str, date: Day | None, grid_spec: GridSpec = STANDARD_GRID, **chosen: Any
-    ) -> SurfaceGrid:
-        """Return the surface on a grid."""
-        from volsurf_app import surface
-
-        times, places = grid_spec.times(), grid_spec.places()
-        return surface.points(symbol, times, places, on=date, lake=self._lake, **chosen)
-
-    def get_implied_vol(
-        self, symbol: str, date: Day | None, T: float | Day, K: float, **chosen: Any
-    ) -> SurfacePoint:
-        """Return the vol at a strike and time."""
-        from volsurf_app import surface
-
-        return surface.at(symbol, **time_of(T), strike=K, on=date, lake=self._lake, **chosen)
-
-    def get_svi_params(self, symbol: str, date: Day | None, **chosen: Any) -> SviParams:
-        """Return the stored parameters of every listed expiry."""
-        from volsurf_app import surface
-
-        return surface.svi_params(symbol, on=date, lake=self._lake, **chosen)
-
-    def get_greeks(
-        self,
-        symbol: str,
-        date: Day | None,
-        expiry: Day,
-        strike: float,
-        option_type: str,
-        root: str | None = None,
-        **chosen: Any,
-    ) -> ContractGreeks:
-        """Return premium and greeks of a contract at the surface's vol."""
-        from volsurf_app.contract_greeks import greeks
-
-        terms = {"expiry": expiry, "strike": strike, "option_type": option_type, "root": root}
-        return greeks(symbol, **terms, on=date, lake=self._lake, **chosen)  # type: ignore[arg-type]
-
-    def get_why(
-        self,
-        symbol: str,
-        date: Day | None,
-        T: float | Day,
-        K: float | None = None,
-        root: str | None = None,
-        **chosen: Any,
-    ) -> dict[str, Any]:
-        """Return what is behind the vol and greeks at a strike and time."""
-        from pydantic import TypeAdapter
-
-        from volsurf_app.queries.why import as_plain, why
-
-        place = None if K is None else where(strike=K)
-        found = why(
-            symbol, when(**time_of(T), root=root), place, on=date, lake=self._lake, **chosen
-        )
-        answer: dict[str, Any] = json.loads(TypeAdapter(Any).dump_json(as_plain(found)))
+    def _ask(self, kind: type[Answer], name: str, symbol: str, asked: Row, which: Row) -> Answer:
+        answer: Answer = _ANSWERS[name](symbol, asked, {"lake": self._lake, **which})
         return answer
 
 
 def time_of(T: float | Day) -> dict[str, Any]:
     """Return `T` as the keyword of `surface.at` that it stands for."""
     return {"tte": float(T)} if isinstance(T, int | float) else {"expiry": T}
+
+
+def _surface(symbol: str, asked: Row, which: Row) -> Any:
+    from volsurf_app import surface
+
+    grid: GridSpec = asked["grid"]
+    return surface.points(symbol, grid.times(), grid.places(), **which)
+
+
+def _implied_vol(symbol: str, asked: Row, which: Row) -> Any:
+    from volsurf_app import surface
+
+    return surface.at(symbol, **time_of(asked["T"]), strike=asked["K"], **which)
+
+
+def _svi_params(symbol: str, asked: Row, which: Row) -> Any:
+    from volsurf_app import surface
+
+    return surface.svi_params(symbol, **asked, **which)
+
+
+def _greeks(symbol: str, asked: Row, which: Row) -> Any:
+    from volsurf_app.contract_greeks import greeks
+
+    return greeks(symbol, **asked, **which)
+
+
+def _why(symbol: str, asked: Row, which: Row) -> Any:
+    from pydantic import TypeAdapter
+
+    from volsurf_app.queries.why import as_plain, why
+
+    strike = asked["strike"]
+    place = None if strike is None else where(strike=strike)
+    time = when(tte=asked.get("tte"), expiry=asked.get("expiry"), root=asked["root"])
+    found = why(symbol, time, place, **which)
+    return json.loads(TypeAdapter(Any).dump_json(as_plain(found)))
+
+
+_ANSWERS: dict[str, Callable[[str, Row, Row], Any]] = {
+    "surface": _surface,
+    "implied_vol": _implied_vol,
+    "svi_params": _svi_params,
+    "greeks": _greeks,
+    "why": _why,
+}

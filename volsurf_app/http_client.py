@@ -8,14 +8,11 @@ from dataclasses import asdict
 from datetime import date, datetime
 from functools import lru_cache
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from volsurf_app.client import STANDARD_GRID, GridSpec, SurfaceClient, time_of
-from volsurf_app.questions import BadQuestion, Day, NotStored
-from volsurf_app.surface_answers import ContractGreeks, SurfaceGrid, SurfacePoint, SviParams
-
-Answer = TypeVar("Answer")
+from volsurf_app.client import Answer, GridSpec, Row, SurfaceClient
+from volsurf_app.questions import BadQuestion, NotStored
 
 
 class ServerError(Exception):
@@ -33,54 +30,6 @@ class HttpClient(SurfaceClient):
         self._connection = kind(place.hostname, place.port, timeout=timeout_s)
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
-    def get_surface(
-        self, symbol: str, date: Day | None, grid_spec: GridSpec = STANDARD_GRID, **chosen: Any
-    ) -> SurfaceGrid:
-        """Return the surface on a grid."""
-        lists = {name: values for name, values in asdict(grid_spec).items() if len(values)}
-        asked = {name: [_plain(x, name) for x in values] for name, values in lists.items()}
-        body = asked | _words({"date": date} | chosen)
-        return self._ask(SurfaceGrid, f"/v1/{_part(symbol)}/surface", body=body)
-
-    def get_implied_vol(
-        self, symbol: str, date: Day | None, T: float | Day, K: float, **chosen: Any
-    ) -> SurfacePoint:
-        """Return the vol at a strike and time."""
-        asked = {"T": T, "K": K, "date": date} | chosen
-        return self._ask(SurfacePoint, f"/v1/{_part(symbol)}/implied_vol", asked)
-
-    def get_svi_params(self, symbol: str, date: Day | None, **chosen: Any) -> SviParams:
-        """Return the stored parameters of every listed expiry."""
-        return self._ask(SviParams, f"/v1/{_part(symbol)}/svi_params", {"date": date} | chosen)
-
-    def get_greeks(
-        self,
-        symbol: str,
-        date: Day | None,
-        expiry: Day,
-        strike: float,
-        option_type: str,
-        root: str | None = None,
-        **chosen: Any,
-    ) -> ContractGreeks:
-        """Return premium and greeks of a contract at the surface's vol."""
-        terms = {"expiry": expiry, "strike": strike, "option_type": option_type, "root": root}
-        asked = terms | {"date": date} | chosen
-        return self._ask(ContractGreeks, f"/v1/{_part(symbol)}/greeks", asked)
-
-    def get_why(
-        self,
-        symbol: str,
-        date: Day | None,
-        T: float | Day,
-        K: float | None = None,
-        root: str | None = None,
-        **chosen: Any,
-    ) -> dict[str, Any]:
-        """Return what is behind the vol and greeks at a strike and time."""
-        asked = time_of(T) | {"root": root, "strike": K, "date": date} | chosen
-        return self._ask(dict[str, Any], f"/v1/{_part(symbol)}/why", asked)
-
     def __enter__(self) -> "HttpClient":
         """Return the client itself, to be closed at the end of the block."""
         return self
@@ -93,15 +42,14 @@ class HttpClient(SurfaceClient):
         """Close the connection; another question opens it again."""
         self._connection.close()
 
-    def _ask(
-        self,
-        kind: type[Answer],
-        path: str,
-        query: dict[str, Any] | None = None,
-        body: dict[str, Any] | None = None,
-    ) -> Answer:
-        address = f"{path}?{urlencode(_words(query))}" if query else path
-        status, content = self._answer(address, body)
+    def _ask(self, kind: type[Answer], name: str, symbol: str, asked: Row, which: Row) -> Answer:
+        path, body = f"/v1/{quote(symbol.strip(), safe='')}/{name}", None
+        words = asked | {("date" if key == "on" else key): x for key, x in which.items()}
+        if (grid := words.pop("grid", None)) is None:
+            path = f"{path}?{urlencode(_plain(words))}"
+        else:
+            body = _plain(_lists(grid) | words)
+        status, content = self._answer(path, body)
         if status == 200:
             adapter: Any = _adapter(kind)  # type: ignore[arg-type]
             answer: Answer = adapter.validate_json(content)
@@ -138,16 +86,19 @@ def _detail(content: bytes) -> str:
         return content[:200].decode(errors="replace")
 
 
-def _part(symbol: str) -> str:
-    return quote(symbol.strip(), safe="")
+def _lists(grid: GridSpec) -> Row:
+    """Return a grid's lists that hold something; days of tenors that are numbers get their unit."""
+    lists = {name: list(values) for name, values in asdict(grid).items() if len(values)}
+    tenors = [x if isinstance(x, str) else f"{x}d" for x in lists.get("tenors", [])]
+    return lists | ({"tenors": tenors} if tenors else {})
 
 
-def _words(asked: dict[str, Any]) -> dict[str, Any]:
+def _plain(asked: Row) -> Row:
     """Leave out what is not chosen; write times and dates as ISO 8601."""
-    return {name: _plain(x, name) for name, x in asked.items() if x is not None}
+    return {name: _written(x) for name, x in asked.items() if x is not None}
 
 
-def _plain(x: Any, name: str = "") -> Any:
-    if isinstance(x, date | datetime):
-        return x.isoformat()
-    return f"{x}d" if name == "tenors" and not isinstance(x, str) else x
+def _written(x: Any) -> Any:
+    if isinstance(x, list):
+        return [_written(one) for one in x]
+    return x.isoformat() if isinstance(x, date | datetime) else x
