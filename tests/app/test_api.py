@@ -1,5 +1,6 @@
 """The surface server: right answers, and clear ones to hostile, wrong and early questions."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from tests.app.test_client import forwards
 from tests.assets.handmade import DAY
 from tests.assets.test_surfaces import smiles
 from volsurf_app import surface
-from volsurf_app.api.application import LOOPBACK, Unprotected, options_of
+from volsurf_app.api.application import LOOPBACK, Unprotected, options_of, short_pauses
 from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings
 
@@ -99,6 +100,15 @@ def test_point_is_that_of_python(server, lake):
         ("/v1/SPX/surface?tenors=30d&deltas=2", 422),
         ("/v1/SPX/surface?" + "&".join(["tenors=30d"] * 300) + "&" + "&deltas=.2" * 300, 413),
         ("/v1/SPX/point?tenor=30d&strike=" + "1" * 60_000, 422),
+        ("/v1/SPX/point?tenor=30d&strike=100&model=gvv", 404),
+        ("/v1/SPX/point?tenor=30d&strike=100&model=" + "x" * 30, 422),
+        ("/v1/XYZ/why?tenor=30d&strike=100", 404),
+        (f"/v1/SPX/why?expiry={quote(chr(39) + ' OR 1=1 --')}", 422),
+        ("/v1/SPX/why?tenor=20y", 404),
+        ("/v1/SPX/why?tenor=30d&snapshot=..%2F1500", 422),
+        ("/v1/SPX/why?expiry=2031-01-01&root=..%2F..", 404),
+        (f"/v1/SPX/greeks?expiry={EXPIRY}&strike=0&option_type=CALL", 422),
+        ("/v1/SPX/history?start=2026-12-31&end=soon&tenor=30d&strike=100", 422),
         ("/nothing", 404),
         ("/", 404),
     ],
@@ -275,6 +285,12 @@ def test_many_at_once_are_answered_or_told_to_wait(home, n):
         assert set(statuses) <= {200, 429}
         assert statuses.count(200) > 0
         assert server.ask(POINT)[0] == 200
+
+
+def test_what_is_loaded_is_kept_out_of_collections_while_it_serves():
+    with short_pauses():
+        assert gc.get_freeze_count() > 10_000
+    assert gc.get_freeze_count() == 0
 
 
 def test_rate_is_limited_for_each_address(home):
