@@ -149,6 +149,9 @@ def test_made_of_marks_the_lake_is_the_exchanges_own(lake_of_marks):
     the underlying beside them by seconds: the median over strikes is what they agree on.
     """
     quotes, smiles = quotes_of(lake_of_marks), smiles_of(lake_of_marks)
+    tables = lake_of_marks.tables
+    empty = {t.name for t in tables if not lake_of_marks.read(t.name, [DAY], snapshot=None).height}
+    assert empty <= {"index_levels"}
     assert set(quotes["price_source"]) == set(smiles["price_source"]) == {"marks"}
     assert (quotes["price"] == quotes["mark"]).all()
     without = quotes.filter("is_tradable", pl.col("mark") <= 0.0)

@@ -146,6 +146,7 @@ def show_smiles(lake: "Lake", symbol: str, day: date, model_type: str) -> None:
         fits = queries.smiles(lake, symbol, day, model=model_type)
     if not fits.is_empty():
         title = f"{symbol} {day}, {model_type}: vols in %, errors in vol points"
+        title += ", to the vendor's marks" if queries.is_of_marks(lake, symbol, day) else ""
         show_frame(title, fits, _HESTON if is_heston else _SMILES)
         console.print(queries.fit_summary(fits))
 

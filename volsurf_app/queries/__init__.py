@@ -10,7 +10,7 @@ from volsurf_app.queries.holdings import coverage, first_and_last, last_writes, 
 from volsurf_app.queries.logs import api_calls, last_run
 from volsurf_app.queries.models import heston, model_scores
 from volsurf_app.queries.pictures import SmilePicture, smile_picture, smile_pictures
-from volsurf_app.queries.quality import issues, vendor_differences
+from volsurf_app.queries.quality import is_of_marks, issues, vendor_differences
 from volsurf_app.queries.snapshots import expiries, sessions_until, strikes
 from volsurf_app.queries.surfaces import fit_summary, overview, smiles, term_structure
 from volsurf_app.queries.variance import premium, premium_by_tenor
@@ -24,6 +24,7 @@ __all__ = [
     "first_and_last",
     "fit_summary",
     "heston",
+    "is_of_marks",
     "issues",
     "last_run",
     "last_writes",

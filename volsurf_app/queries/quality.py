@@ -1,4 +1,4 @@
-"""What is wrong with stored quotes, and how far we are from the vendor's numbers."""
+"""What is wrong with stored quotes, what they are of, how far we are from the vendor's numbers."""
 
 from datetime import date
 
@@ -13,6 +13,12 @@ def issues(lake: Lake, symbol: str, day: date) -> pl.DataFrame:
     """Return how many contracts of a session break each quality rule."""
     rows = lake.read("quote_issues", [day], symbols=[symbol])
     return rows.group_by("rule", "severity").len("contracts").sort("contracts", descending=True)
+
+
+def is_of_marks(lake: Lake, symbol: str, day: date) -> bool:
+    """Return whether a session was made of the vendor's marks instead of quotes."""
+    quotes = lake.read("option_quotes", [day], columns=["price_source"], symbols=[symbol])
+    return "marks" in quotes["price_source"]
 
 
 def vendor_differences(lake: Lake, symbol: str, day: date) -> pl.DataFrame:
