@@ -67,8 +67,9 @@ def _draw(page: Callable[[Choice], None], shown: list[Choice | None]) -> None:
 
 
 def warm(settings: Settings) -> None:
-    """Ask for what the first look shows, so that it need not wait."""
+    """Ask for what the first look at each page shows, so that it need not wait."""
     choice = newest(settings)
     if choice is not None:
-        surface.prepare(choice)
-        coverage.ask_coverage(choice)
+        asks = (surface.prepare, term_structure.answers, diagnostics.answers, coverage.ask_coverage)
+        for ask in asks:
+            ask(choice)

@@ -4,10 +4,11 @@ Belongs here: the sidebar, kept in the address. Not here: any page, the steps fr
 session (`sessions`), what is said where there is nothing (`absence`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
+import polars as pl
 import streamlit as st
 
 from volsurf_app.pages import absence
@@ -42,14 +43,27 @@ class Choice:
     days: Sequence[date]
 
     @property
+    def span(self) -> tuple[date, ...]:
+        """All sessions from the first to the last, those that are missing too."""
+        return tuple(
+            sorted({*self.lake.calendar.sessions(self.days[0], self.days[-1]), *self.days})
+        )
+
+    @property
     def past(self) -> tuple[date, ...]:
         """Sessions up to the chosen one, those that are missing too: gaps are to be seen."""
-        first = self.days[0]
-        known = {
-            *self.lake.calendar.sessions(first, self.day),
-            *(day for day in self.days if day <= self.day),
-        }
-        return tuple(sorted(known))
+        return tuple(day for day in self.span if day <= self.day)
+
+    def history(
+        self, question: Callable[..., pl.DataFrame], *more: object, reads: Sequence[str]
+    ) -> pl.DataFrame:
+        """Return the answer to `question(lake, symbol, sessions, *more)` up to the chosen session.
+
+        All sessions are asked for at once, so that a step to the next one asks for nothing.
+        """
+        span = self.span
+        rows = ask(self.lake, question, self.symbol, span, *more, reads=reads, days=span)
+        return rows.filter(pl.col("quote_date") <= self.day)
 
     @property
     def time(self) -> str:

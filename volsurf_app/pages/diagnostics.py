@@ -9,6 +9,7 @@ from datetime import date
 import polars as pl
 import streamlit as st
 
+from volsurf_app.pages.absence import tell_unfitted
 from volsurf_app.pages.answers import ask
 from volsurf_app.pages.choice import Choice
 from volsurf_app.pages.origin_panel import why_table
@@ -58,16 +59,15 @@ _SCORES = {
 def draw(choice: Choice) -> None:
     """Draw the page of diagnostics."""
     days = choice.past
-    own = (table_of(choice.model).name,)
-    history = ask(
-        choice.lake, diagnostics.fit_history, choice.symbol, days, choice.model,
-        reads=own, days=days,
-    )  # fmt: skip
+    history, found, residuals = answers(choice)
     today = history.filter(pl.col("quote_date") == choice.day)
     heading("Diagnostics", subtitle(choice), f"{history.height:,} sessions fitted")
     history = with_gaps(history, days)
     if today.height:
         _numbers(today.row(0, named=True))
+    else:
+        missing = f"no {choice.model} surface of {choice.symbol} is stored for {choice.day}"
+        tell_unfitted(choice.settings, choice.symbol, choice.day, choice.model, missing)
     left, right = st.columns(2, gap="medium")
     with left:
         figure = plots.error_figure(history, subtitle(choice))
@@ -75,16 +75,25 @@ def draw(choice: Choice) -> None:
     with right:
         figure = plots.outcome_figure(history, subtitle(choice))
         picture(choice, figure, history, "outcome", "Outcomes of fits by session.")
-    residuals = ask(
-        choice.lake, diagnostics.residuals, choice.symbol, choice.day, choice.model,
-        choice.snapshot, reads=_QUOTES, days=[choice.day],
-    )  # fmt: skip
     figure = plots.residual_figure(residuals, subtitle(choice))
     alt = "Residual of every fitted quote of the session over its moneyness."
     picture(choice, figure, residuals, "residuals", alt)
-    _arbitrage(choice, days)
+    _arbitrage(choice, found, days)
     _scores(choice)
-    why_table(choice, *own)
+    why_table(choice, table_of(choice.model).name)
+
+
+def answers(choice: Choice) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return the history of fits, every violation, and the residuals of the session."""
+    own = (table_of(choice.model).name,)
+    return (
+        choice.history(diagnostics.fit_history, choice.model, reads=own),
+        choice.history(diagnostics.arbitrage, reads=MODEL_TABLES),
+        ask(
+            choice.lake, diagnostics.residuals, choice.symbol, choice.day, choice.model,
+            choice.snapshot, reads=_QUOTES, days=[choice.day],
+        ),
+    )  # fmt: skip
 
 
 def _numbers(row: dict[str, float | None]) -> None:
@@ -103,12 +112,8 @@ def _numbers(row: dict[str, float | None]) -> None:
     )
 
 
-def _arbitrage(choice: Choice, days: Sequence[date]) -> None:
+def _arbitrage(choice: Choice, found: pl.DataFrame, days: Sequence[date]) -> None:
     st.markdown("#### Arbitrage")
-    found = ask(
-        choice.lake, diagnostics.arbitrage, choice.symbol, tuple(days), reads=MODEL_TABLES,
-        days=days,
-    )  # fmt: skip
     models = sorted({choice.model, *found["model_type"]})
     left, right = st.columns([2, 1], gap="medium")
     span = left.date_input(

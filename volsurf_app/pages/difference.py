@@ -9,6 +9,7 @@ import polars as pl
 import streamlit as st
 
 from volsurf_app import queries
+from volsurf_app.pages.absence import filling, tell_unfitted
 from volsurf_app.pages.answers import ask
 from volsurf_app.pages.choice import Choice, ask_models, ask_snapshots
 from volsurf_app.pages.origin_panel import why_table
@@ -37,7 +38,9 @@ def draw(choice: Choice) -> None:
     if other is None or other == after:
         with top:
             heading("Difference", choice.symbol, "")
-        st.info("There is no other surface to compare with.")
+        st.info("There is no other surface to compare with; this adds the session before:")
+        day = choice.lake.calendar.previous_session(choice.days[0])
+        st.code(filling(choice.settings, choice.symbol, day, day), language="bash")
         return
     before, after = sorted((other, after), key=lambda side: (side.day, side != other))
     with top:
@@ -51,7 +54,7 @@ def draw(choice: Choice) -> None:
             choice.lake, moves, choice.symbol, before, after, reads=READS, days=days
         )
     except queries.NotStored as missing:
-        st.warning(f"Cannot be compared: {missing}.")
+        tell_unfitted(choice.settings, choice.symbol, choice.day, choice.model, str(missing))
         return
     _numbers(parts)
     of = f"{choice.symbol} · {_named(before)} → {_named(after)}"

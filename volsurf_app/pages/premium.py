@@ -38,8 +38,7 @@ _AFTERWARDS = plots.Compared(
 
 def draw(choice: Choice) -> None:
     """Draw the page of the premium."""
-    days = choice.past
-    rows = ask(choice.lake, queries.premium, choice.symbol, days, reads=("vrp_metrics",), days=days)
+    rows = choice.history(queries.premium, reads=("vrp_metrics",))
     last = rows.filter(pl.col("quote_date") == choice.day)
     told = "no premium of this session"
     if last.height:

@@ -3,8 +3,6 @@
 Belongs here: the page. Not here: its pictures (`plots.terms`).
 """
 
-from collections.abc import Callable
-
 import polars as pl
 import streamlit as st
 
@@ -36,15 +34,11 @@ _LAWS = {
 def draw(choice: Choice) -> None:
     """Draw the page of the term structure."""
     try:
-        smiles = ask(
-            choice.lake, term_of, choice.symbol, choice.day, choice.model, choice.snapshot,
-            reads=MODEL_TABLES, days=[choice.day],
-        )  # fmt: skip
+        smiles, laws, points = answers(choice)
     except queries.NotStored as missing:
         heading("Term structure", subtitle(choice), "no surface")
         tell_unfitted(choice.settings, choice.symbol, choice.day, choice.model, str(missing))
         return
-    laws = _history(choice, evolution.power_laws, READS[2])
     law = laws.row(-1, named=True)
     n = law["num_expirations"] or 0
     told = f"power laws of SVI through {n} expiries, {law['status'] or 'none'}"
@@ -58,7 +52,6 @@ def draw(choice: Choice) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         _forward(choice, smiles)
-    points = _history(choice, evolution.constant_maturity, READS[1], choice.model)
     points = points.filter(pl.col("tenor_days").is_in(_TENORS))
     with right:
         _tenors(choice, points, "atm_vol", "ATM volatility by tenor", "implied vol, annual")
@@ -73,11 +66,16 @@ def draw(choice: Choice) -> None:
     why_table(choice, *READS)
 
 
-def _history(
-    choice: Choice, question: Callable[..., pl.DataFrame], table: str, *more: object
-) -> pl.DataFrame:
-    past = choice.past
-    return ask(choice.lake, question, choice.symbol, past, *more, reads=(table,), days=past)
+def answers(choice: Choice) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return the session's expiries, the history of power laws, that of constant maturities."""
+    return (
+        ask(
+            choice.lake, term_of, choice.symbol, choice.day, choice.model, choice.snapshot,
+            reads=MODEL_TABLES, days=[choice.day],
+        ),
+        choice.history(evolution.power_laws, reads=READS[2:]),
+        choice.history(evolution.constant_maturity, choice.model, reads=READS[1:2]),
+    )  # fmt: skip
 
 
 def _numbers(law: dict[str, float | None]) -> None:
@@ -147,8 +145,8 @@ def _parameters(choice: Choice) -> None:
         "Smile nearest to", [30, 60, 90, 180], default=30, key="parameter_tenor", required=True,
         format_func=lambda days: f"{days} days", label_visibility="collapsed",
     )  # fmt: skip
-    own = table_of(choice.model).name
-    history = _history(choice, evolution.parameters_near, own, choice.model, tenor)
+    own = (table_of(choice.model).name,)
+    history = choice.history(evolution.parameters_near, choice.model, tenor, reads=own)
     is_law = "expiration_date" not in history.columns
     title = "Parameters" if is_law else f"Parameters of the smile nearest to {tenor} days"
     figure = terms.parameter_figure(history, choice.model, title, subtitle(choice))
