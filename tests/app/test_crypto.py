@@ -137,6 +137,18 @@ def test_what_cannot_be_done_is_explained(volsurf, words, code, told):
     assert told in " ".join(errors.split())
 
 
+@pytest.mark.parametrize("words", [("publish",), ("status",)])
+def test_a_process_ends_without_a_word(words, tmp_path):
+    """With DuckDB opened, and without: libraries count what is left of them at the end."""
+    command = [sys.executable, "-m", "volsurf_app", *words]
+    own = {"VOLSURF_HOME": str(tmp_path / "home")}
+    ended = subprocess.run(
+        command, env=os.environ | own, cwd=tmp_path, capture_output=True, check=False
+    )
+    assert ended.returncode == 0
+    assert ended.stderr == b""
+
+
 def test_collecting_ends_cleanly_and_goes_on_where_it_ended(tmp_path, exchange):
     exchange.fault = lambda call: None
     own = {
