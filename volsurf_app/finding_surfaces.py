@@ -159,13 +159,13 @@ def _missing(
     if known_at is not None:
         return f"no surface of {symbol} for {day} was known at {known_at:%Y-%m-%d %H:%M:%S} UTC"
     told = f"no {model} surface of {symbol} is stored for {day} {snapshot}"
-    there = [
+    models = [
         other
         for other in MODELS
         if stored_surfaces(lake, symbol, [day], model=other, snapshot=snapshot)
     ]
-    if there:
-        told += f"; there are {', '.join(there)}"
+    if models:
+        told += f"; there are {', '.join(models)}"
     if table_of(model) is SMILE_MODELS:
         told += f"; {model.lower()} is fitted where the setting SMILE_MODELS names it"
     return told

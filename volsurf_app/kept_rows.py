@@ -80,6 +80,12 @@ def last_day(lake: Lake, table: str, symbol: str) -> date | None:
     return found
 
 
+def last_day_known(lake: Lake, table: str, symbol: str, known_at: datetime) -> date | None:
+    """Return the last day that held the symbol as far as was known then; None if there is none."""
+    days = reversed(lake.days(table))
+    return next((day for day in days if _footers(lake, table, symbol, [day], known_at)), None)
+
+
 def _footers(
     lake: Lake, table: str, symbol: str, days: Sequence[date], known_at: datetime | None
 ) -> dict[date, Footer]:

@@ -19,7 +19,7 @@ import polars as pl
 from scipy.special import ndtr
 
 from volsurf_app.finding_surfaces import MODELS, model_named, stored_surface, stored_surfaces
-from volsurf_app.kept_rows import last_day
+from volsurf_app.kept_rows import last_day, last_day_known
 from volsurf_app.questions import (
     BadQuestion,
     Day,
@@ -56,7 +56,7 @@ class Which(TypedDict, total=False):
     Attributes
     ----------
     on : date or str
-        The session; None, as by default, for the last one stored.
+        The session; None, as by default, for the last one stored, or known at `known_at`.
     model : str
         SVI, as by default, or another of `finding_surfaces.MODELS`.
     snapshot : str
@@ -264,19 +264,21 @@ def _delta(vol: float | None, k: float | None, tte: float | None) -> float | Non
 def open_surface(symbol: str, lake: "Lake | None" = None, **which: Unpack[Which]) -> StoredSurface:
     """Return the stored surface of a session; errors as for `at`."""
     lake, asked, on = lake or _own_lake(), as_symbol(symbol), which.get("on")
+    known_at = as_instant(which.get("known_at"))
     return stored_surface(
         lake,
         asked,
-        last_session(lake, asked) if on is None else as_day(on),
+        last_session(lake, asked, known_at) if on is None else as_day(on),
         model=model_named(which.get("model", MODELS[0])),
         snapshot=as_snapshot(which.get("snapshot", "EOD")),
-        known_at=as_instant(which.get("known_at")),
+        known_at=known_at,
     )
 
 
-def last_session(lake: "Lake", symbol: str) -> date:
-    """Return the last session whose surface is stored; date.min, which never is, if none is."""
-    return last_day(lake, TABLE, symbol) or date.min
+def last_session(lake: "Lake", symbol: str, known_at: datetime | None = None) -> date:
+    """Return the last session stored, of those known at a time if any was; date.min if none is."""
+    known = None if known_at is None else last_day_known(lake, TABLE, symbol, known_at)
+    return known or last_day(lake, TABLE, symbol) or date.min
 
 
 def _own_lake() -> "Lake":

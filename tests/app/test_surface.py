@@ -192,6 +192,17 @@ def test_rewritten_surface_is_seen_and_the_old_one_as_known_then(lake):
     assert surface.at("SPX", **asked, known_at=THEN) == before
 
 
+def test_the_last_session_is_the_last_that_was_known(lake):
+    later = Provenance(known_at=THEN + timedelta(days=1))
+    lake.replace("fitted_surfaces", NEXT, smiles(NEXT, level=0.25), provenance=later)
+    asked = {"tenor": 30, "strike": 100.0, "lake": lake}
+    assert surface.at("SPX", **asked).quote_date == NEXT
+    assert surface.at("SPX", **asked, known_at=THEN).quote_date == DAY
+    assert surface.at("SPX", **asked, known_at=THEN + timedelta(days=1)).quote_date == NEXT
+    with pytest.raises(NotStored, match=f"{NEXT} was known at"):
+        surface.at("SPX", **asked, known_at=THEN - timedelta(days=1))
+
+
 def test_grid_and_history_hold_the_same_numbers_as_points(lake):
     lake.replace("fitted_surfaces", NEXT, smiles(NEXT, level=0.25))
     times = [when(tenor=d) for d in (5, 30, 90)] + [when(expiry=DAY + timedelta(days=60))]
