@@ -84,7 +84,7 @@ def test_units_are_the_house_units(rows):
     at_the_money = (np.abs(np.log(forward / strike)) < 0.02) & (tte > 7 / 365)
     theta = -0.5 * forward * density * vol / np.sqrt(tte)
     ratio = known["vendor_theta"].to_numpy()[at_the_money] / theta[at_the_money]
-    assert np.abs(ratio - 1.0).max() < 0.06  # theirs is the loss of a whole day
+    assert np.abs(ratio - 1.0).max() < 1e-3
 
 
 def test_parity_in_coin_gives_the_expirys_own_underlying(rows):
