@@ -53,7 +53,9 @@ export default function ({ data, parentElement }) {
       place.took = performance.now() - began;
     };
     const isSolid = figure.data.some((trace) => trace.type === "surface");
-    if (isSolid) setTimeout(draw, Math.min(LONGEST_MS, Math.max(QUIET_MS, 3 * place.took || 0)));
+    const pause = Math.min(LONGEST_MS, Math.max(QUIET_MS, 3 * place.took || 0));
+    const whenIdle = () => requestIdleCallback(draw, { timeout: LONGEST_MS });
+    if (isSolid) setTimeout(whenIdle, pause);
     else draw();
   });
   if (!place.watcher) {

@@ -55,6 +55,11 @@ def downloads(
     choice: Choice, frame: "pl.DataFrame", topic: str, figure: Figure | None = None, of: str = ""
 ) -> None:
     """Offer a frame as CSV and JSON, and its picture as a page of its own."""
+    look: dict[str, Any] = {"type": "tertiary", "icon": ":material/download:"}
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        panel = st.popover("Download", key=f"download_{topic}", on_change="rerun", **look)
+    if not panel.open:
+        return
     files: dict[str, tuple[str, Any]] = {
         "CSV": ("text/csv", frame.write_csv),
         "JSON": ("application/json", frame.write_json),
@@ -62,11 +67,7 @@ def downloads(
     if figure is not None:
         files["HTML"] = ("text/html", figure.html)
     name = _file(choice, topic, of)
-    look: dict[str, Any] = {"type": "tertiary", "icon": ":material/download:"}
-    with (
-        st.container(horizontal=True, horizontal_alignment="right"),
-        st.popover("Download", key=f"download_{topic}", **look),
-    ):
+    with panel:
         for kind, (mime, made) in files.items():
             st.download_button(
                 kind, made, f"{name}.{kind.lower()}", mime, key=f"{kind}_{topic}", on_click="ignore"
