@@ -201,13 +201,15 @@ def test_whole_answer_is_plain_json(lake, fitted):
     )
 
 
-def test_server_tells_the_same(filled_home, lake, fitted):
-    path = f"/v1/SPY/why?expiry={fitted['expiration_date']}&strike=650&date={DAY}"
+@pytest.mark.parametrize("model", ["SVI", "sabr", "HESTON", "gvv"])
+def test_server_tells_the_same(filled_home, lake, fitted, model):
+    expiry = fitted["expiration_date"]
+    path = f"/v1/SPY/why?expiry={expiry}&strike=650&date={DAY}&model={model}"
     with serving(Settings(volsurf_home=filled_home)) as server:
         status, told, _ = server.ask(path)
         asked = f"start={DAYS[0]}&end={DAY}"
         _, vrp, _ = server.ask(f"/v1/SPY/history/vrp_metrics/vrp_30d?{asked}")
-    found = why("SPY", when(expiry=fitted["expiration_date"]), where(strike=650.0), lake=lake)
+    found = why("SPY", when(expiry=expiry), where(strike=650.0), model=model, lake=lake)
     assert status == 200
     assert told == json.loads(TypeAdapter(dict).dump_json(as_plain(found)))
     stored = lake.read("vrp_metrics", DAYS[:2], symbols=["SPY"])

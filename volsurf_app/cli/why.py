@@ -3,6 +3,8 @@
 Belongs here: printing. Not here: what is behind a number (`volsurf_app.queries.why`).
 """
 
+import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,6 +19,8 @@ from volsurf_app.cli.stored import StoredDay
 if TYPE_CHECKING:
     from volsurf_app.queries.why import SmileOrigin, Why
     from volsurf_app.stored_surface import Row
+
+_FEW = 3  # of a list of parameters
 
 _MONEY: dict[str, tuple[str, Any]] = {
     "strike": ("strike", number),
@@ -160,12 +164,25 @@ def _show_smile(smile: "SmileOrigin") -> None:
 
 def _show_row(title: str, row: "Row") -> None:
     """Print what is known of a row, three columns of a table beside each other."""
-    known = [(name, value) for name, value in row.items() if value is not None]
-    cells = [
-        (name, f"{value:.6g}" if isinstance(value, float) else str(value)) for name, value in known
-    ]
+    cells = [(name, _written(value)) for name, value in _flat(row) if value is not None]
     cells += [("", "")] * (-len(cells) % 3)
     table = Table.grid(padding=(0, 2))
     for i in range(0, len(cells), 3):
         table.add_row(*(Text(word) for cell in cells[i : i + 3] for word in cell))
     show_table(title, table)
+
+
+def _flat(row: "Row") -> Iterator[tuple[str, Any]]:
+    """Return names and values of a row, parameters that are stored as JSON by their own names."""
+    for name, value in row.items():
+        if name == "parameters" and value is not None:
+            yield from json.loads(value).items()
+        else:
+            yield name, value
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, list):
+        few = ", ".join(_written(one) for one in value[:_FEW])
+        return few if len(value) <= _FEW else f"{few}, ... ({len(value)})"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
