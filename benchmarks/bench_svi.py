@@ -18,7 +18,8 @@ from side_by_side import Goal, machine, report
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "math"))
 from random_smiles import random_market
 
-from volsurf_math.smiles.svi import Loss, RawSvi, fit_slices
+from volsurf_math.smiles.svi import Loss, RawSvi
+from volsurf_math.smiles.svi_slices import fit_slices
 
 N_SLICES, FEW = 1_000, 12  # slices of ours, and of a method that takes milliseconds for one
 

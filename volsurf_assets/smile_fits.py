@@ -48,8 +48,8 @@ class SmileModel:
 def _svi(points: Points, settings: Settings, min_points: int) -> Slices:
     """Fit each expiry for itself; none undercuts the one before where both are quoted."""
     from volsurf_math.smiles.base import FitStatus
-    from volsurf_math.smiles.svi import fit_slices
     from volsurf_math.smiles.svi_fit import Loss
+    from volsurf_math.smiles.svi_slices import fit_slices
 
     fits = fit_slices(
         points.k, points.total_variance, points.weight, points.offsets,

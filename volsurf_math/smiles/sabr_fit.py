@@ -18,6 +18,9 @@ import numpy as np
 from numba import njit
 
 from volsurf_math.compile_options import ROUTINE, SUMS
+<<<<<<< HEAD
+from volsurf_math.small_arrays import assign
+=======
 from volsurf_math.normal import fast_exp
 from volsurf_math.small_arrays import assign
 from volsurf_math.smiles.base import (
@@ -26,7 +29,9 @@ from volsurf_math.smiles.base import (
     MOST_VARIANCE,
     MOST_WEIGHT,
 )
+>>>>>>> origin/main
 from volsurf_math.smiles.sabr_formula import fill_gradient
+from volsurf_math.smiles.sabr_quotes import count, prepare
 
 CONVERGED, TOO_FEW_POINTS, NOT_CONVERGED = 0, 1, 2
 MIN_POINTS = 3  # one per parameter
@@ -224,6 +229,8 @@ def _volatility(k, h, bracket, beta, p, columns):
 
 
 @njit(**ROUTINE)
+<<<<<<< HEAD
+=======
 def _is_usable(k, w, weight):
     is_possible = math.isfinite(k) and LEAST_VARIANCE <= w <= MOST_VARIANCE
     return is_possible and LEAST_WEIGHT <= weight <= MOST_WEIGHT
@@ -269,20 +276,21 @@ def _prepare(k, w, weight, u, x, v, o, h, bracket):
 
 
 @njit(**ROUTINE)
+>>>>>>> origin/main
 def fit_slice(k, w, weight, beta, loss_scale, forward, tte, out):
     """Fit one slice into `out`, a row of `N_OUT`; NaN what there is not. Returns the status.
 
     The cost counts errors of volatility, weighted as errors of w are: dw = 2 sqrt(w) dv.
     """
     out[:] = np.nan
-    n, distinct = _count(k, w, weight)
+    n, distinct = count(k, w, weight)
     out[14], out[15] = n, 0.0
     if distinct < MIN_POINTS:
         return TOO_FEW_POINTS
     work, small = np.empty((10, n)), np.empty((3, 6))
     x, v, o, h, bracket = work[0], work[1], work[2], work[3], work[4]
     robust, columns = work[5], work[6:]
-    total = _prepare(k, w, weight, 1.0 - beta, x, v, o, h, bracket)
+    total = prepare(k, w, weight, 1.0 - beta, x, v, o, h, bracket)
     free, hessian, gradient = small[0, :3], small[1], small[2, :3]
     cost, evaluations, is_done = _best(x, h, bracket, v, o, beta, free, hessian, columns)
     for _ in range(MAX_REWEIGHTS if loss_scale < np.inf else 0):

@@ -1,8 +1,9 @@
 r"""Raw SVI: w(k) = a + b (rho (k - m) + sqrt((k - m)^2 + sigma^2)).
 
-Belongs here: the parameter set, what it answers, and the fit of one or many slices. The kernels
-behind them are `svi_projection` (least squares), `svi_conditions` and `svi_guard` (no arbitrage),
-`svi_fit` (one slice from quotes to error bars) and `svi_quantities` (delta volatilities).
+Belongs here: the parameter set, what it answers, and the fit of one slice. Many at once are fitted
+by `svi_slices`. The kernels behind them are `svi_projection` (least squares), `svi_conditions` and
+`svi_guard` (no arbitrage), `svi_fit` (one slice from quotes to error bars) and `svi_quantities`
+(delta volatilities).
 
 References
 ----------
@@ -17,15 +18,8 @@ from enum import IntEnum
 import numpy as np
 
 from volsurf_math.smiles import svi_conditions, svi_guard
-from volsurf_math.smiles.base import (
-    Fit,
-    FitStatus,
-    FloatArray,
-    IntArray,
-    check_shapes,
-    slice_offsets,
-)
-from volsurf_math.smiles.svi_fit import MIN_POINTS, Loss, fit_ragged
+from volsurf_math.smiles.base import Fit, FitStatus, FloatArray, IntArray, check_shapes
+from volsurf_math.smiles.svi_fit import MIN_POINTS, N_COUNTS, N_OUT, Loss, fit_ragged
 from volsurf_math.smiles.svi_forms import (
     JumpWings,
     NaturalSvi,
@@ -35,9 +29,10 @@ from volsurf_math.smiles.svi_forms import (
 )
 from volsurf_math.smiles.svi_quantities import SmileQuantities, smile_quantities
 
-_NO_FLOOR = np.full(7, np.nan)  # parameters, and the range of k on which they bind
+NO_FLOOR = np.full(7, np.nan)  # parameters, and the range of k on which they bind
 MAX_ITERATIONS = 1000
 TOLERANCE = 1e-7
+_LIMITS = np.array([MAX_ITERATIONS, TOLERANCE])
 
 
 class Repair(IntEnum):
@@ -162,12 +157,29 @@ class RawSvi:
         floor: "RawSvi | None" = None,
         min_points: int = MIN_POINTS,
     ) -> "SviFit":
-        """Fit one slice; see `fit_slices`, of which this is the case of one slice."""
-        fits = fit_slices(
-            k, w, weight, np.array([0, k.size]), loss=loss, loss_scale=loss_scale,
-            is_guarded=is_guarded, floor=floor, min_points=min_points,
+        """Fit one slice; `svi_slices.fit_slices` does the same to many, and says more."""
+        quotes = quote_rows(k, w, weight, loss_scale)
+        row, count = np.empty((1, N_OUT)), np.empty((1, N_COUNTS), np.int64)
+        fit_ragged(
+            quotes, np.array([0, k.size]), int(loss), float(loss_scale), _LIMITS,
+            is_guarded or floor is not None, False, floor_row(floor), min_points, row, count,
         )  # fmt: skip
-        return fits[0]
+        return outcome(row[0], count[0])
+
+
+def quote_rows(k: FloatArray, w: FloatArray, weight: FloatArray, loss_scale: float) -> FloatArray:
+    """Return k, w and weight as rows, or raise where a fit of them cannot be meant."""
+    check_shapes(k, w, weight)
+    if not loss_scale > 0.0:
+        raise ValueError(f"loss_scale needs to be positive, was {loss_scale}")
+    quotes = np.empty((3, k.size))
+    quotes[0], quotes[1], quotes[2] = k, w, weight
+    return quotes
+
+
+def floor_row(floor: RawSvi | None) -> FloatArray:
+    """Return a floor that holds on the whole line as the kernels take it."""
+    return NO_FLOOR if floor is None else np.array([*astuple(floor), -np.inf, np.inf])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,136 +187,54 @@ class SviFit(Fit):
     """One fitted slice with its diagnostics."""
 
     smile: RawSvi | None
-    covariance: FloatArray  # (5, 5) in (a, b, rho, m, sigma)
-    cost: float  # weighted sum of squares, robust weights
-    free_cost: float  # the same before the arbitrage guard
-    min_durrleman_g: float
-    repair: Repair
-    n_points: int
-    n_evaluations: int
-    start: int
+    row: FloatArray  # (34,) and (5,) as `svi_fit.fit_ragged` fills them
+    count: IntArray
+
+    @property
+    def covariance(self) -> FloatArray:
+        """Covariance of (a, b, rho, m, sigma), shape (5, 5)."""
+        return self.row[5:30].reshape(5, 5)
+
+    @property
+    def cost(self) -> float:
+        """Weighted sum of squares, robust weights."""
+        return float(self.row[30])
+
+    @property
+    def free_cost(self) -> float:
+        """The same before the arbitrage guard."""
+        return float(self.row[31])
+
+    @property
+    def min_durrleman_g(self) -> float:
+        """Smallest density factor on the whole line."""
+        return float(self.row[32])
+
+    @property
+    def repair(self) -> Repair:
+        """What the arbitrage guard did."""
+        return Repair(int(self.count[3]))
+
+    @property
+    def n_points(self) -> int:
+        """Count the quotes that took part."""
+        return int(self.count[0])
+
+    @property
+    def n_evaluations(self) -> int:
+        """Count the evaluations of the slice."""
+        return int(self.count[1])
+
+    @property
+    def start(self) -> int:
+        """Place of the start that won; -1 where none did."""
+        return int(self.count[2])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SliceFits:
-    """Many fitted slices as arrays whose first axis is the slice; NaN where `status` is not 0."""
-
-    parameters: FloatArray  # (n, 5) in (a, b, rho, m, sigma)
-    covariance: FloatArray  # (n, 5, 5)
-    status: IntArray  # FitStatus
-    rmse: FloatArray  # weighted, in total variance
-    cost: FloatArray
-    free_cost: FloatArray
-    min_durrleman_g: FloatArray
-    repair: IntArray
-    n_points: IntArray
-    n_evaluations: IntArray
-    start: IntArray
-
-    def __len__(self) -> int:
-        """Count the slices."""
-        return self.status.size
-
-    def __getitem__(self, i: int) -> SviFit:
-        """Return slice `i` with its smile."""
-        status = FitStatus(self.status[i])
-        smile = None
-        if status is FitStatus.CONVERGED:
-            a, b, rho, m, sigma = self.parameters[i].tolist()
-            smile = RawSvi(a=a, b=b, rho=rho, m=m, sigma=sigma)
-        return SviFit(
-            smile=smile,
-            status=status,
-            rmse=float(self.rmse[i]),
-            covariance=self.covariance[i],
-            cost=float(self.cost[i]),
-            free_cost=float(self.free_cost[i]),
-            min_durrleman_g=float(self.min_durrleman_g[i]),
-            repair=Repair(self.repair[i]),
-            n_points=int(self.n_points[i]),
-            n_evaluations=int(self.n_evaluations[i]),
-            start=int(self.start[i]),
-        )
-
-    def quantities(self, tte: FloatArray) -> SmileQuantities:
-        """Volatility at the money and at 25 delta with standard errors; `tte` (n,) in years."""
-        return smile_quantities(self.parameters, self.covariance, tte)
-
-
-def fit_slices(
-    k: FloatArray,
-    w: FloatArray,
-    weight: FloatArray,
-    offsets: IntArray,
-    *,
-    loss: Loss = Loss.LINEAR,
-    loss_scale: float = 1.0,
-    is_guarded: bool = True,
-    is_calendar_free: bool = False,
-    floor: RawSvi | None = None,
-    min_points: int = MIN_POINTS,
-    max_iterations: int = MAX_ITERATIONS,
-    tolerance: float = TOLERANCE,
-) -> SliceFits:
-    """Fit raw SVI to ragged slices by weighted least squares in total variance.
-
-    Parameters
-    ----------
-    k, w, weight : array, shape (n_quotes,)
-        Log-moneyness, quoted total variance and weight, slice after slice. With weight
-        1 / half-spread^2 (of total variance) residuals count half-spreads. Rows that are not
-        finite, or whose variance or weight is not positive, are left out.
-    offsets : array of int, shape (n_slices + 1,)
-        Slice i holds rows offsets[i] to offsets[i + 1].
-    loss, loss_scale : Loss, float
-        Robust loss, and the number of 1/sqrt(weight) where it leaves the parabola.
-    is_guarded : bool
-        Repair butterfly arbitrage, judged on the whole line.
-    is_calendar_free : bool
-        Slices stand in order of expiry and none may undercut the one before, where both are quoted.
-        Beyond the quotes neither is known, and a bound there would bend the fit to a guess.
-    floor : RawSvi, optional
-        Smile that the first (calendar-free) or every slice may not undercut, on the whole line.
-    min_points : int
-        Fewer distinct usable strikes than this (or than five) are TOO_FEW_POINTS.
-    max_iterations : int
-        A slice that needs more evaluations of its reduced problem before its quotes are first
-        weighed anew is NOT_CONVERGED; later ones end the re-weighting.
-    tolerance : float
-        Relative decrease of the robust cost that ends its re-weighting.
-
-    Raises
-    ------
-    ValueError
-        If shapes differ or `offsets` does not walk through the quotes.
-    """
-    check_shapes(k, w, weight)
-    if not loss_scale > 0.0:
-        raise ValueError(f"loss_scale needs to be positive, was {loss_scale}")
-    quotes = np.empty((3, k.size))
-    quotes[0], quotes[1], quotes[2] = k, w, weight
-    offsets = slice_offsets(offsets, k.size)
-    n = offsets.size - 1
-    parameters, covariance = np.full((n, 5), np.nan), np.full((n, 5, 5), np.nan)
-    status, value = np.empty(n, np.int64), np.full((n, 4), np.nan)
-    count = np.zeros((n, 4), np.int64)
-    bounds = _NO_FLOOR if floor is None else np.array([*astuple(floor), -np.inf, np.inf])
-    limits = np.array([max_iterations, tolerance])
-    is_guarded = is_guarded or is_calendar_free or floor is not None
-    fit_ragged(
-        quotes[0], quotes[1], quotes[2], offsets, int(loss), float(loss_scale), limits, is_guarded,
-        is_calendar_free, bounds, min_points, parameters, covariance, status, value, count,
-    )  # fmt: skip
-    return SliceFits(
-        parameters=parameters,
-        covariance=covariance,
-        status=status,
-        rmse=value[:, 3],
-        cost=value[:, 0],
-        free_cost=value[:, 1],
-        min_durrleman_g=value[:, 2],
-        repair=count[:, 3],
-        n_points=count[:, 0],
-        n_evaluations=count[:, 1],
-        start=count[:, 2],
-    )
+def outcome(row: FloatArray, count: IntArray) -> SviFit:
+    """Gather what `svi_fit.fit_ragged` says of one slice."""
+    status, smile = FitStatus(int(count[4])), None
+    if status is FitStatus.CONVERGED:
+        a, b, rho, m, sigma = row[:5].tolist()
+        smile = RawSvi(a=a, b=b, rho=rho, m=m, sigma=sigma)
+    return SviFit(smile=smile, status=status, rmse=float(row[33]), row=row, count=count)

@@ -17,12 +17,13 @@ from numba import njit
 from volsurf_math.compile_options import ROUTINE
 from volsurf_math.small_arrays import assign, mean, span
 from volsurf_math.smiles.svi_conditions import min_g, shortfall
-from volsurf_math.smiles.svi_guard import FAILED, NOT_NEEDED, repair
+from volsurf_math.smiles.svi_guard import FAILED, repair
 from volsurf_math.smiles.svi_least_squares import add_quotes, cholesky, raw, substitute
 from volsurf_math.smiles.svi_projection import N_STARTS, coarse_starts, search, unproject
 
 CONVERGED, TOO_FEW_POINTS, NOT_CONVERGED, NOT_REPAIRED = 0, 1, 2, 3
 MIN_POINTS = 5  # one per parameter
+N_OUT, N_COUNTS = 34, 5  # what is said of a slice: see `fit_ragged`
 MAX_REWEIGHTS = 30
 MULTI_STARTED = (0, 2)  # rounds of re-weighting that look at the whole start grid again
 
@@ -191,6 +192,15 @@ def _has_different(k, least):
         if found >= least:
             return True
     return False
+<<<<<<< HEAD
+
+
+@njit(**ROUTINE)
+def _fit_slice(
+    k, w, weight, loss, loss_scale, limits, is_guarded, floor, min_points, p, out, count
+):
+    """Fit one slice: p gets the smile, `out` and `count` its diagnostics. Returns the status."""
+=======
 
 
 @njit(**ROUTINE)
@@ -202,6 +212,7 @@ def fit_slice(
     value = (cost, unconstrained cost, min g, rmse); count = (points, evaluations, start, repair).
     Returns the status.
     """
+>>>>>>> origin/main
     k, w, weight = _usable(k, w, weight)
     count[0] = k.size
     if not _has_different(k, max(min_points, MIN_POINTS)):
@@ -215,6 +226,14 @@ def fit_slice(
         return NOT_CONVERGED
     _polish(k, w, robust, p, box)
     hessian, descent = np.empty((5, 5)), np.empty(5)
+<<<<<<< HEAD
+    out[31] = out[30] = add_quotes(k, w, robust, p, hessian, descent)
+    if is_guarded and shortfall(p, floor, mean(w, robust)) > 0.0:
+        count[3], used = repair(k, w, robust, p, out[31], floor, box)
+        count[1] += used
+        out[30] = add_quotes(k, w, robust, p, hessian, descent)
+    if not math.isfinite(p[0] + p[1] + p[2] + p[3] + p[4] + out[30]):
+=======
     value[1] = value[0] = add_quotes(k, w, robust, p, hessian, descent)
     count[3] = NOT_NEEDED
     if is_guarded and shortfall(p, floor, mean(w, robust)) > 0.0:
@@ -222,11 +241,17 @@ def fit_slice(
         count[1] += used
         value[0] = add_quotes(k, w, robust, p, hessian, descent)
     if not math.isfinite(p[0] + p[1] + p[2] + p[3] + p[4] + value[0]):
+>>>>>>> origin/main
         return NOT_CONVERGED
-    _covariance(k, w, robust, p, cov)
+    _covariance(k, w, robust, p, out[5:30].reshape(5, 5))
     a, b, rho, m, sigma = raw(p)
+<<<<<<< HEAD
+    out[32], _ = min_g(a, b, rho, m, sigma, np.inf)
+    out[33] = math.sqrt(add_quotes(k, w, weight, p, hessian, descent) / weight.sum())
+=======
     value[2], _ = min_g(a, b, rho, m, sigma, np.inf)
     value[3] = math.sqrt(add_quotes(k, w, weight, p, hessian, descent) / weight.sum())
+>>>>>>> origin/main
     return NOT_REPAIRED if count[3] == FAILED else CONVERGED
 
 
@@ -245,26 +270,36 @@ def _where_both(floor, k, is_stacked):
 
 @njit(**ROUTINE)
 def fit_ragged(
-    k, w, weight, offsets, loss, loss_scale, limits, is_guarded, is_stacked, floor, min_points,
-    parameters, covariance, status, value, count,
-):  # fmt: skip
-    """Fit every slice k[offsets[i]:offsets[i + 1]]; stacked: each smile is the next one's floor.
+    quotes, offsets, loss, loss_scale, limits, is_guarded, is_stacked, floor, min_points, out, count
+):
+    """Fit every slice offsets[i] to offsets[i + 1] of the quotes, whose rows are k, w and weight.
 
-    It is so where both are quoted: floor[5] and floor[6] bound the range.
+    out[i] = (a, b, rho, m, sigma; their covariance; cost, cost without the guard, min g, rmse) and
+    count[i] = (points, evaluations, start, repair, status). Stacked: each smile is the next one's
+    floor, where both are quoted: floor[5] and floor[6] bound the range.
     """
     p = np.empty(5)
+    out[:] = math.nan
+    count[:] = 0
     for i in range(offsets.size - 1):
         rows = slice(offsets[i], offsets[i + 1])
-        status[i] = fit_slice(
-            k[rows], w[rows], weight[rows], loss, loss_scale, limits, is_guarded,
-            _where_both(floor, k[rows], is_stacked), min_points,
-            p, covariance[i], value[i], count[i],
+        k, found = quotes[0, rows], out[i]
+        count[i, 4] = _fit_slice(
+            k, quotes[1, rows], quotes[2, rows], loss, loss_scale, limits, is_guarded,
+            _where_both(floor, k, is_stacked), min_points, p, found, count[i],
         )  # fmt: skip
-        if status[i] != CONVERGED:
+        if count[i, 4] != CONVERGED:
             continue
+<<<<<<< HEAD
+=======
         found = parameters[i]
+>>>>>>> origin/main
         found[0], found[1], found[2], found[3], found[4] = raw(p)
         if is_stacked:
             floor = np.empty(7)
             assign(floor[:5], found)
+<<<<<<< HEAD
+            floor[5], floor[6] = span(k)
+=======
             floor[5], floor[6] = span(k[rows])
+>>>>>>> origin/main
