@@ -60,13 +60,8 @@ def _warm_smiles() -> None:
     """Compile the fits of single smiles."""
     from volsurf_math.smiles import sabr_slices
     from volsurf_math.smiles.sabr import Sabr
-<<<<<<< HEAD
     from volsurf_math.smiles.svi_fit import Loss
     from volsurf_math.smiles.svi_slices import fit_slices
-=======
-    from volsurf_math.smiles.svi import fit_slices
-    from volsurf_math.smiles.svi_fit import Loss
->>>>>>> origin/main
 
     tte = np.array([0.25, 0.3])
     fit_slices(*_TWO_SLICES, loss=Loss.SOFT_L1, is_calendar_free=True).quantities(tte)

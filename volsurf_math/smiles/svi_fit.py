@@ -192,7 +192,6 @@ def _has_different(k, least):
         if found >= least:
             return True
     return False
-<<<<<<< HEAD
 
 
 @njit(**ROUTINE)
@@ -200,19 +199,6 @@ def _fit_slice(
     k, w, weight, loss, loss_scale, limits, is_guarded, floor, min_points, p, out, count
 ):
     """Fit one slice: p gets the smile, `out` and `count` its diagnostics. Returns the status."""
-=======
-
-
-@njit(**ROUTINE)
-def fit_slice(
-    k, w, weight, loss, loss_scale, limits, is_guarded, floor, min_points, p, cov, value, count
-):  # fmt: skip
-    """Fit one slice: p and `cov` get the smile, `value` and `count` its diagnostics.
-
-    value = (cost, unconstrained cost, min g, rmse); count = (points, evaluations, start, repair).
-    Returns the status.
-    """
->>>>>>> origin/main
     k, w, weight = _usable(k, w, weight)
     count[0] = k.size
     if not _has_different(k, max(min_points, MIN_POINTS)):
@@ -226,32 +212,17 @@ def fit_slice(
         return NOT_CONVERGED
     _polish(k, w, robust, p, box)
     hessian, descent = np.empty((5, 5)), np.empty(5)
-<<<<<<< HEAD
     out[31] = out[30] = add_quotes(k, w, robust, p, hessian, descent)
     if is_guarded and shortfall(p, floor, mean(w, robust)) > 0.0:
         count[3], used = repair(k, w, robust, p, out[31], floor, box)
         count[1] += used
         out[30] = add_quotes(k, w, robust, p, hessian, descent)
     if not math.isfinite(p[0] + p[1] + p[2] + p[3] + p[4] + out[30]):
-=======
-    value[1] = value[0] = add_quotes(k, w, robust, p, hessian, descent)
-    count[3] = NOT_NEEDED
-    if is_guarded and shortfall(p, floor, mean(w, robust)) > 0.0:
-        count[3], used = repair(k, w, robust, p, value[1], floor, box)
-        count[1] += used
-        value[0] = add_quotes(k, w, robust, p, hessian, descent)
-    if not math.isfinite(p[0] + p[1] + p[2] + p[3] + p[4] + value[0]):
->>>>>>> origin/main
         return NOT_CONVERGED
     _covariance(k, w, robust, p, out[5:30].reshape(5, 5))
     a, b, rho, m, sigma = raw(p)
-<<<<<<< HEAD
     out[32], _ = min_g(a, b, rho, m, sigma, np.inf)
     out[33] = math.sqrt(add_quotes(k, w, weight, p, hessian, descent) / weight.sum())
-=======
-    value[2], _ = min_g(a, b, rho, m, sigma, np.inf)
-    value[3] = math.sqrt(add_quotes(k, w, weight, p, hessian, descent) / weight.sum())
->>>>>>> origin/main
     return NOT_REPAIRED if count[3] == FAILED else CONVERGED
 
 
@@ -290,16 +261,8 @@ def fit_ragged(
         )  # fmt: skip
         if count[i, 4] != CONVERGED:
             continue
-<<<<<<< HEAD
-=======
-        found = parameters[i]
->>>>>>> origin/main
         found[0], found[1], found[2], found[3], found[4] = raw(p)
         if is_stacked:
             floor = np.empty(7)
             assign(floor[:5], found)
-<<<<<<< HEAD
             floor[5], floor[6] = span(k)
-=======
-            floor[5], floor[6] = span(k[rows])
->>>>>>> origin/main
