@@ -23,7 +23,7 @@ from volsurf_resources.calendars import NEW_YORK, Calendar
 from volsurf_resources.conform import check_rows, conform
 from volsurf_resources.content import part_hashes
 from volsurf_resources.lake_errors import BadFile, HistoryPruned
-from volsurf_resources.lake_files import locked, put_in_place, strays, write_beside
+from volsurf_resources.lake_files import locked, partition, put_in_place, strays, write_beside
 from volsurf_resources.lake_merging import with_other_snapshots, with_unchanged
 from volsurf_resources.lake_reading import (
     OFFICIAL,
@@ -83,7 +83,7 @@ class Lake:
 
     def path(self, table: str, day: Day) -> Path:
         """Return where the partition lies, or would lie."""
-        return self.root / self.table(table).name / f"{_date(day)}.parquet"
+        return partition(self.root, self.table(table).name, _date(day))
 
     def replace(
         self,

@@ -1,6 +1,6 @@
-"""How a file of the lake is locked, written and made visible; a kill at any moment does no harm.
+"""Where a file of the lake lies, how it is locked, written and made visible; a kill does no harm.
 
-Belongs here: flock, fsync, rename. Not here: what is in the file.
+Belongs here: names, flock, fsync, rename. Not here: what is in the file.
 """
 
 import fcntl
@@ -8,9 +8,17 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
+from functools import lru_cache
 from pathlib import Path
 
 import polars as pl
+
+
+@lru_cache(maxsize=1 << 16)  # windows ask for hundreds of dates at a time
+def partition(root: Path, table: str, day: date) -> Path:
+    """Return the file of a date."""
+    return root / table / f"{day}.parquet"
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Forty-one sessions of real SPX chains: European, two roots, a holiday copy; and a sparse year."""
+"""Forty-one sessions of real SPX chains: European, two roots, a holiday copy."""
 
 import os
 from datetime import date, timedelta
@@ -118,37 +118,6 @@ def test_am_and_pm_roots_of_one_expiry_stay_apart(lake):
     )
     times = dict(third_friday.select("root", "expiry_time").iter_rows())
     assert times["SPXW"] - times["SPX"] == timedelta(hours=6, minutes=30)
-
-
-@pytest.fixture(scope="module")
-def sparse(source, tmp_path_factory):
-    settings = settings_of(tmp_path_factory.mktemp("sparse"))
-    lake = Lake(settings.lake_root)
-    days = source.sessions("SPY", date(2021, 1, 1), date(2021, 12, 31))
-    fill(lake, source, settings, days, ["SPY"])
-    make(lake, settings, days)
-    return lake
-
-
-def test_every_session_of_a_sparse_year_lands(sparse):
-    for table in sparse.tables:
-        assert len(sparse.days(table.name)) == 252, table.name
-
-
-def test_what_cannot_be_fitted_is_skipped_with_a_reason(sparse):
-    skipped = sparse.read("fitted_surfaces").filter(pl.col("status") == "skipped")
-    assert skipped.height > 200
-    assert skipped["reason"].str.contains("strikes to fit, needs 10").mean() > 0.9
-
-
-def test_windows_of_a_sparse_year_fill(sparse):
-    realised = sparse.read("realized_volatility")
-    assert realised["rv_21d"].is_null().sum() == 21  # a return needs two closes
-    assert realised["rv_63d"].is_not_null().sum() == 252 - 63
-    premium = sparse.read("vrp_metrics")
-    first = premium.filter(pl.col("vrp_zscore").is_not_null())["quote_date"].min()
-    before = premium.filter(pl.col("quote_date") < first)["vrp_30d"].is_not_null().sum()
-    assert before == 20  # VRP_MIN_HISTORY
 
 
 @pytest.fixture(scope="module")
