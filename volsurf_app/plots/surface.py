@@ -9,12 +9,12 @@ from volsurf_app.plots import style
 from volsurf_app.plots.style import Figure
 from volsurf_app.queries.sheets import SurfaceSheet
 
-_DAYS = (1, 7, 14, 30, 60, 90, 180, 365, 730, 1460)
+_DAYS = (1, 7, 14, 30, 90, 180, 365, 730, 1460)
 
 
 def surface_figure(sheet: SurfaceSheet, axis: str, subtitle: str) -> Figure:
     """Draw implied vol over `axis` (strike or log-moneyness) and days; ends where quotes end."""
-    figure = style.new_figure("Surface", subtitle, height=440)
+    figure = style.new_figure("Surface", subtitle, height=470)
     is_strike = axis == "strike"
     x = sheet.strike if is_strike else sheet.log_moneyness
     shown = "%{x:,.2f} USD" if is_strike else "%{x:.3f}"
