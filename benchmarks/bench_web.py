@@ -130,6 +130,7 @@ def measure(address: str, days: list[date]) -> None:
             first_paints(browser, address)
         steps(browser, address, days)
         browser.close()
+        print(f"load {os.getloadavg()[0]:.1f}")
 
 
 def first_paints(browser: Any, address: str) -> None:

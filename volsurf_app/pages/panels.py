@@ -111,7 +111,7 @@ def _column(frame: "pl.DataFrame", name: str, title: str, shape: str | None) -> 
 
 def percent(value: float | None, digits: int = 2) -> str:
     """Show a decimal in percent; a null as a dash."""
-    return "–" if value is None else f"{100.0 * value:.{digits}f} %"
+    return "–" if value is None else f"{round(100.0 * value, digits) + 0.0:.{digits}f} %"
 
 
 def number(value: float | None, digits: int = 2, unit: str = "", sign: str = "") -> str:

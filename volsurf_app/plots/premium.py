@@ -47,6 +47,8 @@ def series_figure(rows: pl.DataFrame, names: Compared, subtitle: str) -> Figure:
         figure.axis("y", strip=2, showticklabels=False)
     figure.axis("x", **style.sessions(days))
     figure.layout["hovermode"] = "x"
+    if rows[names.implied].is_null().all() and rows[names.realised].is_null().all():
+        return figure.say("no session is known yet")
     return figure
 
 
