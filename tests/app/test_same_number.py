@@ -17,7 +17,8 @@ import pytest
 
 from tests.app.conftest import set_home
 from tests.app.server import serving
-from tests.app.web_home import CHROMIUM, SurfacePage, browsing, serving_pages
+from tests.app.web_home import SurfacePage, browsing, serving_pages
+from tests.browser import CHROMIUM
 from volsurf_app import queries, surface
 from volsurf_app.cli import run
 from volsurf_app.client import GridSpec, LocalClient

@@ -18,7 +18,8 @@ import polars as pl
 import pytest
 
 from tests.app.conftest import DAYS
-from tests.app.web_home import CHROMIUM, PATIENCE_MS, ROOT, browsing, fill, serving_pages
+from tests.app.web_home import PATIENCE_MS, ROOT, browsing, fill, serving_pages
+from tests.browser import CHROMIUM
 from volsurf_app import queries
 from volsurf_app.pages import application
 from volsurf_app.queries import diagnostics as fits

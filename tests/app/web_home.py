@@ -21,18 +21,13 @@ from urllib.request import urlopen
 
 import polars as pl
 
+from tests.browser import BROWSER, CHROMIUM
 from volsurf_resources.exchange_calendar import last_sessions
 from volsurf_resources.lake import Lake
 
 MADE = 30  # sessions
 ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium")
 PATIENCE_MS = 90_000
-BROWSER = [
-    *("--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader", "--no-first-run"),
-    *("--disable-background-networking", "--disable-quic", "--disable-component-update"),
-    "--disable-sync",
-]
 # What the marked point of the smile is of, and its vol.
 MARKED = """([of, strike]) => {
   const place = document.querySelector('.st-key-picture_smile .volsurf-picture');
