@@ -119,18 +119,19 @@ def caption(picture: SmilePicture) -> tuple[str, str, str]:
     """Return the three lines above a graph: what it shows, of when, how good it is."""
     smile = picture.smile
     expiry = f"{smile['expiration_date']:%d %b %Y}"
-    title = f"{smile['symbol']}  {expiry}, {picture.days} days"
+    title = f"{smile['symbol']}  {expiry}, {picture.days} day{'' if picture.days == 1 else 's'}"
     if smile["root"] != smile["symbol"]:
         title += f"  (root {smile['root']})"
+    prices = smile["price_source"] or "quotes"
     when = (
-        f"session {smile['quote_date']}, {smile['snapshot']} quotes of "
+        f"session {smile['quote_date']}, snapshot {smile['snapshot']}: {prices} of "
         f"{picture.quote_time:%Y-%m-%d %H:%M} UTC  ·  {smile['model_type']}: {smile['status']}"
     )
     if smile["status"] == "carried":
         when += f" from {smile['parameters_date']}"
     spreads = picture.rmse_half_spreads
     quality = (
-        f"{smile['num_points']} quotes fitted  ·  RMSE {smile['rmse']:.3f} vol points"
+        f"{smile['num_points']} {prices} fitted  ·  RMSE {smile['rmse']:.3f} vol points"
         + ("" if spreads is None else f" = {spreads:.2f} half-spreads")
         + f"  ·  largest {smile['max_error']:.3f}"
         + f"  ·  {100 * smile['inside_spread_share']:.0f} % inside bid-ask"
@@ -212,7 +213,7 @@ def _draw_curve(axes: Axes, picture: SmilePicture) -> None:
         )  # fmt: skip
     axes.plot(
         strike[observed], vol[observed], color=CURVE, linewidth=1.5, zorder=4,
-        label=f"{model} over the fitted quotes",
+        label=f"{model} where it was fitted",
     )  # fmt: skip
     for n, end in enumerate(ends):
         axes.plot(

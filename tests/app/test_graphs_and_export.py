@@ -52,7 +52,7 @@ def test_every_model_is_drawn(lake, tmp_path, model):
     pictures = queries.smile_pictures(lake, "SPY", DAY, model_type=name, statuses=("fitted",))
     assert len(pictures) == fitted(lake).height  # all models are fitted where SVI is
     draw_smile(figure, pictures[5])
-    (curve,) = (line for line in figure.axes[0].lines if "over the fitted" in line.get_label())
+    (curve,) = (line for line in figure.axes[0].lines if "it was fitted" in line.get_label())
     smile = pictures[5].smile
     for strike, vol in list(zip(*curve.get_data(), strict=True))[1:-1:25]:
         terms = {"expiry": smile["expiration_date"], "root": smile["root"], "strike": strike}
@@ -82,7 +82,7 @@ def test_a_drawn_smile_shows_the_numbers_of_its_picture(lake):
         labels = [text.get_text() for text in figure.legends[0].get_texts()]
         lines = {str(line.get_label()): line for line in smile.lines}
         inside = picture.curve.filter(~pl.col("is_extrapolated"))
-        observed = lines["SVI over the fitted quotes"]
+        observed = lines["SVI where it was fitted"]
         assert list(observed.get_xdata()) == inside["strike"].to_list()
         assert list(observed.get_ydata()) == (100 * inside["implied_vol"]).to_list()
         assert lines["SVI extrapolated"].get_linestyle() != observed.get_linestyle()

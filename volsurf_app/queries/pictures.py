@@ -149,7 +149,7 @@ def smile_rows(
     """Return a stored surface, if there is one, and its smiles, a row per root and expiry.
 
     The rows have every column of `fitted_surfaces`, null where the model's table does not tell. All
-    models are fitted to the quotes that SVI is: which side these are on is stored with it.
+    models are fitted to the quotes that SVI is: their side and kind of price are stored with it.
     """
     from volsurf_app.finding_surfaces import stored_surfaces
 
@@ -166,7 +166,7 @@ def smile_rows(
         rows = rows.with_columns(atm_vol=pl.Series(vols, dtype=pl.Float64).fill_nan(None))
     same = {"symbol": stored.symbol, "quote_date": stored.day, "snapshot": stored.snapshot}
     sides = lake.read("fitted_surfaces", [day], symbols=[symbol], **which)
-    sides = sides.filter(IS_STANDARD).select(*_EXPIRY, "side")
+    sides = sides.filter(IS_STANDARD).select(*_EXPIRY, "side", "price_source")
     rows = rows.with_columns(pl.lit(x).alias(name) for name, x in same.items())
     rows = rows.with_columns(model_type=pl.lit(stored.model)).join(sides, on=_EXPIRY, how="left")
     return stored, pl.concat([FITTED_SURFACES.schema.to_frame(), rows], how="diagonal_relaxed")
