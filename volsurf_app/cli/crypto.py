@@ -115,7 +115,6 @@ def build(
     from volsurf_app.cli.analytics import show_smiles
     from volsurf_jobs.collecting import recorded
 
-    started = time.perf_counter()
     settings, asked = coin_settings(symbol, prices)
     source = recorded(settings)
     day = _recorded_day(source, asked, date)
@@ -139,7 +138,6 @@ def build(
 
         files = trace_fits(settings, asked, day, trace)
         console.print(f"{len(files)} paths of search in {trace}")
-    console.print(f"elapsed: {time.perf_counter() - started:.1f} s")
     finish(summary)
 
 

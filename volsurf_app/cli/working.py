@@ -7,6 +7,7 @@ Dagster is loaded when the work starts, not before.
 import logging
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -80,6 +81,7 @@ def carry_out(
 
     `options` are those of `Runner.run_sessions`. Symbols are all configured ones if None.
     """
+    started = time.perf_counter()
     symbols = (symbol,) if symbol else settings.symbols
     running = runner_of(settings, source)
     with kernels_compiled_beside(), running as runner, _progress() as progress:
@@ -94,15 +96,16 @@ def carry_out(
             )
 
         summary = runner.run_sessions(days, symbols, on_progress=show, **options)
-    tell(summary, settings, ", ".join(symbols))
+    elapsed = time.perf_counter() - started
+    tell(summary, settings, f"[bold]{', '.join(symbols)}[/bold]", f"{elapsed:.1f} s")
     return summary
 
 
-def tell(summary: "Summary", settings: Settings, what: str) -> None:
-    """Print what was done, what was skipped and why, what failed and why."""
+def tell(summary: "Summary", settings: Settings, what: str, elapsed: str) -> None:
+    """Print what was done in what time, what was skipped and why, what failed and why."""
     counts = {status: summary.of(status) for status in ("done", "skipped", "failed")}
     told = ", ".join(f"{len(days)} {status}" for status, days in counts.items() if days)
-    console.print(f"[bold]{what}[/bold]: {told or 'nothing to do'}")
+    console.print(f"{what}: {told or 'nothing to do'} ({elapsed})")
     for status, colour in (("skipped", "bright_black"), ("failed", "red")):
         for text in _reasons(counts[status]):
             console.print(f"  [{colour}]{status}[/{colour}] {escape(text)}")
