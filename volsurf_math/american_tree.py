@@ -68,7 +68,7 @@ def scratch_for(steps):
     return Scratch(np.empty(nodes), np.empty(nodes))
 
 
-@njit(**ROUTINE)
+@njit(**KERNEL)
 def _escrow(dividends, tte, rate, t, after):
     """Value at time t of the dividends whose time lies above `after` and not above `tte`."""
     value = 0.0
@@ -86,7 +86,7 @@ def _peizer_pratt(z, n):
     return 0.5 + root if z >= 0.0 else 0.5 - root
 
 
-@njit(**ROUTINE)
+@njit(**KERNEL)
 def _binomial_mean(values, p, steps):
     """Mean of values[j] under j ~ binomial(steps, p), summed from the likelier end."""
     likely = max(p, 1.0 - p)
@@ -98,7 +98,7 @@ def _binomial_mean(values, p, steps):
     return mean
 
 
-@njit(**ROUTINE)
+@njit(**KERNEL)
 def _exercise_at_dividends(contract, dividends, t, dt, x, drift, scratch, nodes):
     """Raise the values of the step [t, t + dt) to exercise at the dividends that fall into it.
 

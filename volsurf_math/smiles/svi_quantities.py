@@ -156,6 +156,7 @@ def smile_quantities(
     tte : array, shape (n_slices,)
         Years to expiry.
     """
+    parameters, covariance = np.ascontiguousarray(parameters), np.ascontiguousarray(covariance)
     out = np.empty((tte.size, 7))
     _quantities(parameters, covariance, tte, -float(ndtri(0.25)), out)
     atm, put, call = out[:, 0], out[:, 3], out[:, 4]
