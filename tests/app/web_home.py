@@ -28,13 +28,15 @@ from volsurf_resources.lake import Lake
 MADE = 30  # sessions
 ROOT = Path(__file__).parents[2]
 PATIENCE_MS = 90_000
-# What the marked point of the smile is of, and its vol.
-MARKED = """([of, strike]) => {
+# Whether the smile is drawn that some words name; the vol of its marked point.
+SHOWN = """of => {
   const place = document.querySelector('.st-key-picture_smile .volsurf-picture');
   if (!place?.data || place.data !== place.wanted.data) return null;
-  const title = place.layout.title, marked = place.data.find(one => one.name === 'asked');
-  if (!of.every(word => (title.text + title.subtitle.text).includes(word))) return null;
-  return marked?.x[0] === strike ? JSON.stringify([marked.y[0]]) : null }"""
+  const title = place.layout.title;
+  return of.every(word => (title.text + title.subtitle.text).includes(word)) ? place : null }"""
+MARKED = f"""([of, strike]) => {{
+  const marked = ({SHOWN})(of)?.data.find(one => one.name === 'asked');
+  return marked?.x[0] === strike ? JSON.stringify([marked.y[0]]) : null }}"""
 
 
 def fill(home: Path, source: Path) -> Lake:
@@ -127,8 +129,10 @@ class SurfacePage:
             page.goto(f"/?symbol={symbol}&date={day}&expiry={expiry}&root={root}&strike={strike}")
         else:
             if expiry != self._expiry:
-                page.locator(".st-key-expiry_of_day input").first.fill(f"{expiry}")
-                page.keyboard.press("Enter")
+                chosen = page.locator(".st-key-expiry_of_day input").first
+                chosen.fill(f"{expiry}")
+                chosen.press("Enter")
+                page.wait_for_function(SHOWN, arg=[symbol, f"{root} {expiry}", str(day)])
             box = page.locator(".st-key-chosen_strike input")
             box.fill(f"{strike}")
             box.press("Enter")
