@@ -65,6 +65,13 @@ def draw(choice: Choice) -> None:
     with right:
         alt = "The move of each tenor taken apart into spot, level, term, skew and curvature."
         picture(choice, plots.attribution_figure(parts, of), parts, "moves", alt)
+    _explain(is_stored=is_stored)
+    table(parts, _MOVES, key="moves")
+    downloads(choice, parts, "move_table")
+    why_table(choice, "surface_changes", "surface_points")
+
+
+def _explain(*, is_stored: bool) -> None:
     st.caption(
         "What is taken apart is the move of the strike that stood one standard deviation below "
         "the later forward: *spot* is what it gains by sliding along the old smile, *level* what "
@@ -72,9 +79,6 @@ def draw(choice: Choice) -> None:
         "change of the smile's shape. In vol points. "
         + ("Stored in `surface_changes`." if is_stored else "Compared for this page, not stored.")
     )
-    table(parts, _MOVES, key="moves")
-    downloads(choice, parts, "move_table")
-    why_table(choice, "surface_changes", "surface_points")
 
 
 def _other(choice: Choice) -> Side | None:
