@@ -174,7 +174,12 @@ def early_exercise_premium(
         spot, strike, tte, rate, forward, implied_vol, payoff_sign(is_call)
     )
     premium = np.empty(columns[0].size)
-    _fill_premium(*columns, dividends, _checked_steps(steps), premium)
+    tree_steps = _checked_steps(steps)
+
+    def fill(rows: slice) -> None:
+        _fill_premium(*(column[rows] for column in columns), dividends, tree_steps, premium[rows])
+
+    share_out(fill, premium.size)
     return premium.reshape(shape)
 
 

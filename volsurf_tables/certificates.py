@@ -13,6 +13,7 @@ SURFACE_CERTIFICATES = Table(
     meaning="One certificate per surface: absence of static arbitrage, how finely it was "
     "checked, and the worst that was found. Read with the surface: fitted and carried slices.",
     key=names((*DAY, MODEL_TYPE)),
+    version=2,
     columns=(
         *DAY,
         MODEL_TYPE,
