@@ -20,7 +20,7 @@ test: .venv/installed-for-tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: .venv/installed-for-bench
-	$(BIN)/python benchmarks
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python benchmarks
 
 docs: .venv/installed-for-tests
 	$(BIN)/python -m mkdocs build --strict

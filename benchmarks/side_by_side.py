@@ -4,11 +4,13 @@ The arithmetic that is timed stands in the `bench_*.py` scripts, each of which y
 the table of goals.
 """
 
+import gc
 import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -84,6 +86,17 @@ class Report:
         return said + (f", absent: {', '.join(absent)}" if absent else "")
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Collect no garbage within, as `timeit` does: whose turn it falls into is chance."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 def report(
     title: str,
     ways: dict[str, tuple[Callable[[], object], int, str]],
@@ -98,13 +111,14 @@ def report(
     times: dict[str, list[float]] = {name: [] for name in ways}
     for work, _, _ in ways.values():
         work()
-    for turn in range(ROUNDS):
-        for name, (work, items, _) in ways.items():
-            if turn >= FEWEST and sum(times[name]) * items > PATIENCE:
-                continue
-            start = time.process_time()
-            work()
-            times[name].append((time.process_time() - start) / items)
+    with _no_collection():
+        for turn in range(ROUNDS):
+            for name, (work, items, _) in ways.items():
+                if turn >= FEWEST and sum(times[name]) * items > PATIENCE:
+                    continue
+                start = time.process_time()
+                work()
+                times[name].append((time.process_time() - start) / items)
     scale = {"ns": 1e9, "us": 1e6, "ms": 1e3}[unit]
     found = Report(
         title=title,
