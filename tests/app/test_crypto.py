@@ -157,19 +157,24 @@ def test_collecting_ends_cleanly_and_goes_on_where_it_ended(tmp_path, exchange):
         "DERIBIT_URL": exchange.url,
         "DERIBIT_RECORDINGS": "",
     }
+    # Where a shell started the tests in the background, they and their children ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def collect(said: str) -> str:
         """Run until `said` stands there, then press Ctrl-C."""
         words = [sys.executable, "-u", "-m", "volsurf_app", "collect", "BTC", "--every", "1d"]
-        process = subprocess.Popen(
+        with subprocess.Popen(
             words, stdout=subprocess.PIPE, text=True, env=os.environ | own, cwd=tmp_path
-        )
-        told, deadline = "", time.monotonic() + 30.0
-        while said not in told and time.monotonic() < deadline:
-            told += process.stdout.readline()
-        time.sleep(1.0)
-        process.send_signal(signal.SIGINT)
-        told += process.communicate(timeout=20.0)[0]
+        ) as process:
+            try:
+                told, deadline = "", time.monotonic() + 30.0
+                while said not in told and time.monotonic() < deadline:
+                    told += process.stdout.readline()
+                time.sleep(1.0)
+                process.send_signal(signal.SIGINT)
+                told += process.communicate(timeout=20.0)[0]
+            finally:
+                process.kill()
         assert process.returncode == 0
         return told
 

@@ -14,7 +14,7 @@ from volsurf_app.pages.absence import filling
 from volsurf_app.pages.answers import ask
 from volsurf_app.pages.choice import Choice
 from volsurf_app.pages.origin_panel import why_table
-from volsurf_app.pages.panels import downloads, figures_of, heading, picture, table
+from volsurf_app.pages.panels import downloads, figures_of, heading, in_sessions, picture, table
 from volsurf_app.plots import calendar as plots
 
 _MOST_COMMANDS = 8
@@ -35,7 +35,7 @@ def draw(choice: Choice) -> None:
     covered = ask_coverage(choice)
     gaps = gaps_of(covered)
     sessions = covered["quote_date"].n_unique()
-    heading("Coverage", choice.symbol, f"{sessions:,} sessions from {first} to {last}")
+    heading("Coverage", choice.symbol, f"{in_sessions(sessions)} from {first} to {last}")
     figures_of(
         {
             "Sessions": (f"{sessions:,}", "Of the exchange, between the first and last stored."),

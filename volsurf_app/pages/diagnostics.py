@@ -17,6 +17,7 @@ from volsurf_app.pages.panels import (
     downloads,
     figures_of,
     heading,
+    in_sessions,
     number,
     percent,
     picture,
@@ -61,7 +62,7 @@ def draw(choice: Choice) -> None:
     days = choice.past
     history, found, residuals = answers(choice)
     today = history.filter(pl.col("quote_date") == choice.day)
-    heading("Diagnostics", subtitle(choice), f"{history.height:,} sessions fitted")
+    heading("Diagnostics", subtitle(choice), f"{in_sessions(history.height)} fitted")
     history = with_gaps(history, days)
     if today.height:
         _numbers(today.row(0, named=True))

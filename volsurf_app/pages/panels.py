@@ -124,5 +124,10 @@ def counted(words: Sequence[tuple[int, str]]) -> str:
     return ", ".join(f"{n:,} {word}" for n, word in words if n)
 
 
+def in_sessions(n: int) -> str:
+    """Say how many sessions there are."""
+    return f"{n:,} session{'' if n == 1 else 's'}"
+
+
 def _file(choice: Choice, topic: str, of: str) -> str:
     return "_".join(word for word in (choice.symbol, str(choice.day), topic, of) if word)

@@ -15,6 +15,7 @@ from volsurf_app.pages.panels import (
     downloads,
     figures_of,
     heading,
+    in_sessions,
     number,
     percent,
     picture,
@@ -47,7 +48,7 @@ def draw(choice: Choice) -> None:
     heading(
         "Variance risk premium",
         f"{choice.symbol} · {choice.day} · {choice.time}",
-        f"{told}, {rows.height:,} sessions",
+        f"{told}, {in_sessions(rows.height)}",
     )
     if rows.is_empty():
         st.warning(f"No premium of {choice.symbol} is stored up to {choice.day}.")

@@ -9,6 +9,7 @@ from volsurf_app.plots import style
 from volsurf_app.plots.style import Figure
 
 _RANGE = 0.005  # share of the residuals beyond either end of the colours
+_BAR = 0.9 * 86_400_000  # of a day, in milliseconds; one session alone has no neighbour to tell
 
 
 def error_figure(history: pl.DataFrame, subtitle: str) -> Figure:
@@ -50,11 +51,12 @@ def outcome_figure(history: pl.DataFrame, subtitle: str) -> Figure:
     for outcome, colour in colours.items():
         look = {"color": colour, "line": {"width": 0}}
         counts = history[outcome].to_list()
-        figure.add({"type": "bar", "name": outcome, "x": days, "y": counts, "marker": look})
+        bars = {"type": "bar", "x": days, "y": counts, "width": _BAR, "marker": look}
+        figure.add({"name": outcome} | bars)
     if history["violating"].sum():
         counts = history["violating"].to_list()
         figure.add(style.line("with arbitrage", days, counts, style.INK, "d"))
-    figure.layout.update(barmode="stack", hovermode="x unified", bargap=0.1)
+    figure.layout.update(barmode="stack", hovermode="x unified")
     return figure
 
 

@@ -126,10 +126,16 @@ def distribution_figure(
             "showlegend": False,
         }
     )
+    middle = 0.5 * (min(values) + max(values))
     for name, value in marks.items():
         is_last = name == "last"
         look = {"color": style.PUT if is_last else style.QUIET, "width": 2 if is_last else 1}
         figure.upright(
-            value, name, 0.84 if is_last else 0.93, dash="solid" if is_last else "dot", **look
+            value,
+            name,
+            0.84 if is_last else 0.93,
+            is_before=value > middle,  # so that none leaves the frame
+            dash="solid" if is_last else "dot",
+            **look,
         )
     return figure

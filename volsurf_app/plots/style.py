@@ -50,13 +50,19 @@ class Figure:
             words["title"] = axis["title"] | {"text": words["title"]}
         axis.update(words)
 
-    def upright(self, x: float, words: str, place: float = 0.02, **line: Any) -> None:
-        """Draw a vertical line through all strips, with words at a share of the first's height."""
+    def upright(
+        self, x: float, words: str, place: float = 0.02, *, is_before: bool = False, **line: Any
+    ) -> None:
+        """Draw a vertical line through all strips, with words at a share of the first's height.
+
+        The words stand behind the line, or before it.
+        """
         look = {"color": QUIET, "width": 1, "dash": "dash"} | line
         shape = {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper", "line": look}
         self.layout.setdefault("shapes", []).append(shape)
         self._words(
-            text=words, x=x, xref="x", y=place, yref="y domain", xanchor="left", xshift=4,
+            text=words, x=x, xref="x", y=place, yref="y domain",
+            xanchor="right" if is_before else "left", xshift=-4 if is_before else 4,
             font={"size": 11, "color": look["color"]},
         )  # fmt: skip
 
