@@ -20,6 +20,7 @@ from volsurf_assets.price_units import COIN, with_underlying
 from volsurf_assets.quality import MID, PRICES, is_usable
 from volsurf_assets.session import Session
 from volsurf_assets.table_asset import table_asset
+from volsurf_assets.zero_curve import Curve, curve_of
 from volsurf_resources.exchange_calendar import expiry_time
 from volsurf_tables.market import MARKET_RATES, RAW_OPTIONS_CHAINS, UNDERLYING_PRICES
 from volsurf_tables.quotes import IMPLIED_FORWARDS
@@ -37,24 +38,6 @@ EXPIRY = ["symbol", "quote_date", "snapshot", "root", "expiration_date"]
 
 Row = dict[str, Any]
 Array = np.ndarray[Any, np.dtype[np.float64]]
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """Zero rates of one session, linear in tenor and flat beyond the ends."""
-
-    tenors: Array
-    rates: Array
-
-    def rate(self, tte: float) -> float | None:
-        """Return the continuous zero rate at `tte` years; None without a curve."""
-        return float(np.interp(tte, self.tenors, self.rates)) if self.tenors.size else None
-
-
-def curve_of(session: Session) -> Curve:
-    """Return the session's zero curve."""
-    rates = session.read(MARKET_RATES).sort("tenor_years").drop_nulls("zero_rate")
-    return Curve(rates["tenor_years"].to_numpy(), rates["zero_rate"].to_numpy())
 
 
 def with_expiry(chain: pl.DataFrame) -> pl.DataFrame:
