@@ -154,6 +154,11 @@ def test_surface_and_smile_show_what_is_stored(page, lake):
     assert lines["puts"]["marker"]["color"] != lines["calls"]["marker"]["color"]
     (forward,) = drawn["layout"]["shapes"]
     assert forward["x0"] == forward["x1"] == pytest.approx(picture.smile["forward"])
+    told = page.locator("[data-testid=stCaptionContainer]", has_text="fitted to").first
+    error = (
+        f"RMSE {picture.smile['rmse']:.3f} vol points, {picture.rmse_half_spreads:.2f} half-spreads"
+    )
+    assert error in told.inner_text()
     (row,) = queries.overview(lake, "SPY", [NEWEST]).rows(named=True)
     assert numbers(page)["ATM vol, 30 days"] == f"{100 * row['atm_vol_30d']:.2f} %"
 

@@ -192,8 +192,9 @@ def _smile(choice: Choice, root: str, expiry: date, strike: float | None) -> Non
         _tell_point(point)
     smile = shown.smile
     words = [
-        f"{smile['status']} to {smile['num_points'] or 0:,} quotes",
-        f"RMSE {number(smile['rmse'], 3)} vol points",
+        f"{smile['status']} to {smile['num_points'] or 0:,} {smile['price_source'] or 'quotes'}",
+        f"RMSE {number(smile['rmse'], 3)} vol points, "
+        f"{number(shown.rmse_half_spreads)} half-spreads",
         f"forward {number(smile['forward'])} USD",
         f"ATM {percent(smile['atm_vol'])}",
     ]
