@@ -30,8 +30,6 @@ MIN_PAIRS = 6  # nearest pairs that are always used
 MAX_RATE_STD_ERROR = 0.0025  # beyond it the curve knows the discount factor better
 MAX_RATE_GAP = 0.01  # so does it when quotes and curve disagree by more
 WIDTH = {"european": 2.0, "american": 0.5}  # of the band around the forward, standard deviations
-# Marks have ticks but no spread: what parts them is time, and neighbours are made together.
-WIDEST = {"quotes": 2.0, "marks": 0.5}
 THREADS = 4  # over expiries: the kernels run without the interpreter lock
 MAX_PAIRS = {"european": 1000, "american": 24}  # removing early exercise is dear
 EXPIRY = ["symbol", "quote_date", "snapshot", "root", "expiration_date"]
@@ -54,7 +52,7 @@ def with_expiry(chain: pl.DataFrame) -> pl.DataFrame:
 @table_asset(
     IMPLIED_FORWARDS,
     reads=[RAW_OPTIONS_CHAINS, MARKET_RATES, UNDERLYING_PRICES],
-    code_version="4",
+    code_version="5",
     picture=lambda rows: sparkline(rows["implied_carry"]),
 )
 def implied_forwards(session: Session) -> pl.DataFrame:
@@ -62,11 +60,11 @@ def implied_forwards(session: Session) -> pl.DataFrame:
     chain = with_underlying(with_expiry(session.read(RAW_OPTIONS_CHAINS)))
     curve, history = curve_of(session), session.window(UNDERLYING_PRICES, DIVIDEND_HISTORY)
     settings, rows = session.settings, list[Row]()
-    price, widest = PRICES[settings.price_source], WIDEST[settings.price_source]
+    price = PRICES[settings.price_source]
     for (symbol, _), own in chain.group_by("symbol", "snapshot", maintain_order=True):
         dividends = expected_dividends(history, str(symbol), session.day)
         spot = _spot(own, history, session.day)
-        estimate = partial(_estimate, spot=spot, curve=curve, dividends=dividends, widest=widest)
+        estimate = partial(_estimate, spot=spot, curve=curve, dividends=dividends)
         expiries = _expiries(own, is_usable(settings), price)
         with ThreadPoolExecutor(THREADS) as threads:
             estimated = list(threads.map(estimate, expiries))
@@ -169,9 +167,7 @@ def _expiries(own: pl.DataFrame, usable: pl.Expr, price: pl.Expr = MID) -> Itera
         )
 
 
-def _estimate(
-    expiry: Expiry, spot: float | None, curve: Curve, dividends: Dividends, widest: float
-) -> Row:
+def _estimate(expiry: Expiry, spot: float | None, curve: Curve, dividends: Dividends) -> Row:
     """Fit the forward of one expiry; `status` is null where there is nothing to fit."""
     from volsurf_math.parity import ParityStatus
 
@@ -180,8 +176,7 @@ def _estimate(
     if not expiry.tte > 0.0:
         return row | {"status": "failed", "reason": "expired"}
     rate = curve.rate(expiry.tte)
-    width = min(WIDTH[expiry.style], widest)
-    pairs = expiry.pairs.near_the_money(width, MAX_PAIRS[expiry.style])
+    pairs = expiry.pairs.near_the_money(WIDTH[expiry.style], MAX_PAIRS[expiry.style])
     if expiry.style == "american" and rate is not None and spot is not None:
         fit, outcome = _american(pairs, expiry.tte, spot, rate, dividends)
     else:
