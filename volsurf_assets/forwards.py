@@ -29,9 +29,10 @@ SECONDS_PER_YEAR = 365.0 * 86_400.0
 MIN_PAIRS = 6  # nearest pairs that are always used
 MAX_RATE_STD_ERROR = 0.0025  # beyond it the curve knows the discount factor better
 MAX_RATE_GAP = 0.01  # so does it when quotes and curve disagree by more
-WIDTH = {"european": 2.0, "american": 0.5}  # of the band around the forward, standard deviations
+AT_THE_MONEY = 0.5244  # standard deviations from the forward: |delta| of 0.3 to 0.7
+SLOPE = {"european": 2.0, "american": AT_THE_MONEY}  # the same, for the discount factor
 THREADS = 4  # over expiries: the kernels run without the interpreter lock
-MAX_PAIRS = {"european": 1000, "american": 24}  # removing early exercise is dear
+MAX_AMERICAN = 24  # pairs: removing early exercise is dear
 EXPIRY = ["symbol", "quote_date", "snapshot", "root", "expiration_date"]
 
 Row = dict[str, Any]
@@ -52,7 +53,7 @@ def with_expiry(chain: pl.DataFrame) -> pl.DataFrame:
 @table_asset(
     IMPLIED_FORWARDS,
     reads=[RAW_OPTIONS_CHAINS, MARKET_RATES, UNDERLYING_PRICES],
-    code_version="5",
+    code_version="6",
     picture=lambda rows: sparkline(rows["implied_carry"]),
 )
 def implied_forwards(session: Session) -> pl.DataFrame:
@@ -91,7 +92,7 @@ class Pairs:
         """Return the pairs at prices worth more or less."""
         return Pairs(self.strike, *(factor * column for column in self.columns()[1:]))
 
-    def near_the_money(self, standard_deviations: float, most: int) -> "Pairs":
+    def within(self, standard_deviations: float, most: int | None = None) -> "Pairs":
         """Pairs around the strike where call and put agree: a band of the straddle's own width.
 
         At least `MIN_PAIRS` (if there are as many), at most `most`, the nearest first.
@@ -104,7 +105,7 @@ class Pairs:
         distance = np.abs(np.log(self.strike / self.strike[centre]))
         ranked = np.argsort(distance, kind="stable")
         inside = int((distance <= standard_deviations * sd).sum())
-        chosen = np.sort(ranked[: max(MIN_PAIRS, min(inside, most))])
+        chosen = np.sort(ranked[: max(MIN_PAIRS, inside)][:most])
         return Pairs(*(column[chosen] for column in self.columns()))
 
 
@@ -176,13 +177,14 @@ def _estimate(expiry: Expiry, spot: float | None, curve: Curve, dividends: Divid
     if not expiry.tte > 0.0:
         return row | {"status": "failed", "reason": "expired"}
     rate = curve.rate(expiry.tte)
-    pairs = expiry.pairs.near_the_money(WIDTH[expiry.style], MAX_PAIRS[expiry.style])
     if expiry.style == "american" and rate is not None and spot is not None:
+        pairs = expiry.pairs.within(AT_THE_MONEY, MAX_AMERICAN)
         fit, outcome = _american(pairs, expiry.tte, spot, rate, dividends)
     else:
-        fit, outcome = _european(pairs, expiry, rate)
+        fit, outcome = _european(expiry, rate)
     if fit.status != ParityStatus.OK:
-        return row | {"reason": f"{pairs.strike.size} usable pairs: {fit.status.name.lower()}"}
+        n_pairs = expiry.pairs.strike.size
+        return row | {"reason": f"{n_pairs} usable pairs: {fit.status.name.lower()}"}
     found = {
         "forward": fit.forward,
         "discount_factor": fit.discount_factor,
@@ -216,21 +218,26 @@ def _american(
     return found, outcome
 
 
-def _european(pairs: Pairs, expiry: Expiry, rate: float | None) -> tuple[Any, Row]:
-    """Fit forward and discount factor; only the forward where the curve knows the rate better."""
-    from volsurf_math.parity import fit_forward
+def _european(expiry: Expiry, rate: float | None) -> tuple[Any, Row]:
+    """Fit the forward at the money, with the discount factor of a wider band or of the curve."""
+    from volsurf_math.parity import ParityStatus, fit_forward
 
     outcome: Row = {"method": "parity_regression"}
+    pairs = expiry.pairs.within(AT_THE_MONEY)
     if expiry.coin is not None:
         return _of_coin(pairs, expiry.coin, float(np.exp(-(rate or 0.0) * expiry.tte))), outcome
-    fit = fit_forward(*pairs.columns())
-    if rate is not None and not _is_credible(fit, expiry.tte, rate):
-        fit = fit_forward(*pairs.columns(), discount_factor=float(np.exp(-rate * expiry.tte)))
+    line = fit_forward(*expiry.pairs.within(SLOPE[expiry.style]).columns())
+    discount_factor, std_error = line.discount_factor, line.discount_factor_std_error
+    if rate is not None and not _is_credible(line, expiry.tte, rate):
+        discount_factor, std_error = float(np.exp(-rate * expiry.tte)), 0.0
         outcome["reason"] = "discount factor from the curve"
         outcome["discount_factor_std_error"] = None
+    elif line.status != ParityStatus.OK:
+        return line, outcome
     if expiry.style == "american":
         outcome |= {"status": "fallback", "reason": "no curve or no spot: early exercise ignored"}
-    return fit, outcome
+    known = {"discount_factor": discount_factor, "discount_factor_std_error": std_error}
+    return fit_forward(*pairs.columns(), **known), outcome
 
 
 def _of_coin(pairs: Pairs, coin: float, discount_factor: float) -> Any:

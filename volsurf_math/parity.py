@@ -94,30 +94,41 @@ def _first_line(strike: FloatArray, gap: FloatArray, discount_factor: float | No
 
 
 def _weighted_line(
-    strike: FloatArray, gap: FloatArray, noise: FloatArray, discount_factor: float | None
+    strike: FloatArray,
+    gap: FloatArray,
+    noise: FloatArray,
+    discount_factor: float | None,
+    std_error: float,
 ) -> _Line:
-    """Weighted least squares of `gap` = C - P on the strike; the level alone if D is known."""
+    """Weighted least squares of `gap` = C - P on the strike; the level alone if D is known.
+
+    `std_error` is that of a D that is known.
+    """
     weight = noise**-2.0
     total = weight.sum()
     center, level = weight @ strike / total, weight @ gap / total
     spread = weight @ (strike - center) ** 2
-    slope = discount_factor
+    slope, is_known = discount_factor, discount_factor is not None
     if slope is None:
         slope = float(-(weight @ ((strike - center) * gap)) / spread)
     residual = (gap - level - slope * (center - strike)) / noise
-    spare = strike.size - (2 if discount_factor is None else 1)
+    spare = strike.size - (1 if is_known else 2)
     scale = residual @ residual / spare if spare > 0 else 1.0
     return _Line(
         center=float(center),
         level=float(level),
         discount_factor=slope,
         level_variance=float(scale / total),
-        discount_factor_variance=float(scale / spread) if discount_factor is None else 0.0,
+        discount_factor_variance=float(std_error**2 if is_known else scale / spread),
     )
 
 
 def _robust_line(
-    strike: FloatArray, gap: FloatArray, noise: FloatArray, discount_factor: float | None
+    strike: FloatArray,
+    gap: FloatArray,
+    noise: FloatArray,
+    discount_factor: float | None,
+    std_error: float,
 ) -> tuple[_Line, int]:
     """Weighted line without outliers, and the number of pairs it rests on."""
     line = _first_line(strike, gap, discount_factor)
@@ -128,7 +139,7 @@ def _robust_line(
         kept = misfit <= max(OUTLIER * MAD_TO_SD * float(np.median(misfit)), LEAST_OUTLIER)
         if np.array_equal(kept, previous):
             break
-        line = _weighted_line(strike[kept], gap[kept], noise[kept], discount_factor)
+        line = _weighted_line(strike[kept], gap[kept], noise[kept], discount_factor, std_error)
     return line, int(kept.sum())
 
 
@@ -152,6 +163,7 @@ def fit_forward(
     put_half_spread: ArrayLike,
     *,
     discount_factor: float | None = None,
+    discount_factor_std_error: float = 0.0,
 ) -> ParityFit:
     """Fit put-call parity to the European pairs of one expiry, near the money.
 
@@ -161,6 +173,8 @@ def fit_forward(
         Premiums today, in dollars. Pairs with a value that is not finite are left out.
     discount_factor : float, optional
         Estimate the forward alone, with this discount factor.
+    discount_factor_std_error : float
+        Of the discount factor given: it becomes part of the forward's.
 
     Returns
     -------
@@ -177,7 +191,7 @@ def fit_forward(
         return _failure(ParityStatus.TOO_FEW_PAIRS, k.size)
     noise = np.hypot(call_half, put_half)
     noise = np.maximum(noise, LEAST_SPREAD * np.median(noise)) if noise.any() else noise + 1.0
-    line, n_kept = _robust_line(k, call - put, noise, discount_factor)
+    line, n_kept = _robust_line(k, call - put, noise, discount_factor, discount_factor_std_error)
     sum_of_halves = np.where(call_half + put_half > 0.0, call_half + put_half, noise)
     gap = float(np.median(np.abs(call - put - line.at(k)) / sum_of_halves))
     if discount_factor is None and not LOWEST_DISCOUNT < line.discount_factor < HIGHEST_DISCOUNT:

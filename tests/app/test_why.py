@@ -16,7 +16,7 @@ from tests.assets.handmade import DAY as HANDMADE
 from volsurf_app.finding_surfaces import MODELS
 from volsurf_app.queries.why import as_plain, why
 from volsurf_app.questions import NotStored, when, where
-from volsurf_assets.forwards import _expiries, with_expiry
+from volsurf_assets.forwards import AT_THE_MONEY, MAX_AMERICAN, _expiries, with_expiry
 from volsurf_assets.price_units import with_underlying
 from volsurf_assets.quality import is_usable
 from volsurf_assets.smile_points import points_to_fit
@@ -72,7 +72,7 @@ def test_pairs_are_those_of_the_forward(lake, fitted):
         e for e in _expiries(chain, is_usable(Settings()))
         if (e.key["root"], e.key["expiration_date"]) == (fitted["root"], expiry)
     )  # fmt: skip
-    chosen = theirs.pairs.near_the_money(0.5, 24)
+    chosen = theirs.pairs.within(AT_THE_MONEY, MAX_AMERICAN)
     assert smile.forward["n_pairs"] == chosen.strike.size
     assert smile.pairs["strike"].to_list() == chosen.strike.tolist()
     gap = (smile.pairs["pair_forward"] - smile.forward["forward"]).abs().median()

@@ -31,6 +31,7 @@ from volsurf_tables.quotes import IMPLIED_FORWARDS
 
 NEW_YORK = ZoneInfo("America/New_York")
 NO_CURVE = flat_curve().clear()
+CLOSE_STRIKES = np.arange(80.0, 121.0, 0.5)
 
 
 def forwards_of(home, chain, *others, **settings):
@@ -108,6 +109,17 @@ def test_an_expiry_on_an_early_close_runs_to_one_o_clock(tmp_path):
     assert row["expiry_time"] == datetime(2026, 11, 27, 13, 0, tzinfo=NEW_YORK)
 
 
+def test_the_forward_is_read_where_call_and_put_are_at_the_money(tmp_path):
+    """What bends the line of far pairs hardly moves it: |delta| is 0.3 to 0.7 within 5 dollars."""
+    chain = expiry(in_days(90), strikes=CLOSE_STRIKES)
+    bend = pl.when(pl.col("option_type") == "CALL").then(2e-4 * (pl.col("strike") - 100.0) ** 2)
+    moved = {side: pl.col(side) + bend.otherwise(0.0) for side in ("bid", "ask")}
+    row = only(forwards_of(tmp_path, alter(chain, pl.lit(True), **moved)))
+    right = only(forwards_of(tmp_path / "right", chain))
+    assert 0.0 < row["forward"] - right["forward"] < 2e-3  # over two deviations it is 1.1e-2
+    assert row["n_pairs"] == right["n_pairs"] == 21
+
+
 def test_a_wrong_pair_is_left_out(tmp_path):
     chain = expiry(in_days(90))
     wrong = alter(chain, is_contract("CALL", 100.0), bid=pl.col("bid") + 2, ask=pl.col("ask") + 2)
@@ -124,7 +136,7 @@ def test_a_wrong_pair_is_left_out(tmp_path):
     ids=str,
 )  # fmt: skip
 def test_unusable_quotes_take_no_part(tmp_path, spoilt):
-    chain = expiry(in_days(90))
+    chain = expiry(in_days(90), strikes=CLOSE_STRIKES)
     one = alter(chain, is_contract("PUT", 100.0), **spoilt)
     row, right = only(forwards_of(tmp_path, one)), only(forwards_of(tmp_path / "right", chain))
     assert row["n_pairs"] == right["n_pairs"] - 1

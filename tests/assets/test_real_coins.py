@@ -114,9 +114,11 @@ def test_smiles_are_as_near_to_the_marks_as_the_quotes_themselves(quotes, smiles
 
 
 def gaps_at_the_money(quotes):
-    """Call less put vol of each expiry's pairs quoted on both sides, in vol points.
+    """Call less put vol of each expiry's pairs quoted on both sides, in vol points, as `median`.
 
-    The mean over strikes within half a deviation of the forward, weighted by how narrow they are.
+    Over strikes within half a deviation of the forward. `mean` is weighted by how narrow the
+    quotes are. `rounding` is the standard deviation that four quotes in whole ticks leave to the
+    mean of such gaps: of each quote tick / sqrt(12), of a mid less a mid the same.
     """
     sides = [quotes.filter(pl.col("option_type") == side, "is_liquid") for side in ("CALL", "PUT")]
     both = sides[0].join(sides[1], on=["expiration_date", "strike"], suffix="_put")
@@ -125,27 +127,36 @@ def gaps_at_the_money(quotes):
     wide_put = (pl.col("iv_ask_put") - pl.col("iv_bid_put")) ** 2
     gap = 100.0 * (pl.col("iv_mid") - pl.col("iv_mid_put"))
     weight = 1.0 / (wide + wide_put)
+    coins = pl.max_horizontal("ask", "ask_put").min()
+    tick = pl.when(coins > 0.005).then(0.0005).otherwise(0.0001)
+    vega = pl.col("forward").first() * np.sqrt(pl.col("tte_years").first() / (2.0 * np.pi)) / 100.0
     return (
         both.filter(pl.col("log_moneyness").abs() <= reach, pl.col("iv_bid").is_not_null())
         .group_by("expiration_date")
-        .agg(gap=(gap * weight).sum() / weight.sum())
+        .agg(
+            median=gap.median(),
+            mean=(gap * weight).sum() / weight.sum(),
+            rounding=tick * pl.col("forward").first() / vega / (12.0 * pl.len()).sqrt(),
+        )
         .sort("expiration_date")
     )
 
 
 def test_puts_and_calls_have_one_vol_at_the_money(quotes):
+    """Within a tenth of a vol point, or within what quotes in whole ticks can tell."""
     gaps = gaps_at_the_money(quotes)
     assert gaps.height == 12
-    assert (gaps["gap"].abs() <= 0.10).sum() >= 10
-    assert gaps["gap"].abs().max() < 0.25  # where the narrowest quote is 1.3 points wide
-    assert gaps["gap"].abs().median() < 0.05
+    assert (gaps["mean"].abs() <= 0.10).sum() >= 10
+    assert (gaps["mean"].abs() <= gaps["rounding"].clip(lower_bound=0.10)).all()
+    assert gaps["mean"].abs().median() < 0.03
 
 
 def test_made_of_marks_the_lake_is_the_exchanges_own(lake_of_marks):
     """PRICE_SOURCE=marks, end to end: forwards, vols and smiles of the tables.
 
     Marks come in ticks of 0.0001 coins, up to half a vol point of an option of a day, and trail
-    the underlying beside them by seconds: the smiles bear it, the gaps of two expiries do not.
+    the underlying beside them by seconds. They have no spread to be weighted by: their gaps are
+    medians, as those of the reference tool are.
     """
     quotes, smiles = quotes_of(lake_of_marks), smiles_of(lake_of_marks)
     tables = lake_of_marks.tables
@@ -167,10 +178,9 @@ def test_made_of_marks_the_lake_is_the_exchanges_own(lake_of_marks):
     assert (
         distances.filter(pl.col("expiration_date") > date(2026, 3, 1))["vol_distance"].max() < 0.1
     )
-    gaps = gaps_at_the_money(quotes)["gap"].abs()
+    gaps = gaps_at_the_money(quotes)["median"].abs()
     assert gaps.len() == 12
-    assert (gaps <= 0.10).sum() >= 10
-    assert gaps.max() < 0.30
+    assert gaps.max() <= 0.10
     assert lake_of_marks.read("implied_forwards", [DAY])["forward_std_error"].max() < 5.0  # USD
 
 
@@ -203,7 +213,8 @@ def test_the_report_of_differences_is_small(lake):
     assert found["vol_distance"].max() < 1.2
     assert found["delta_distance"].max() < 0.012
     later = found.filter(pl.col("expiration_date") > date(2026, 3, 1))
-    assert later["vol_distance"].max() < 0.35
+    assert later["vol_distance"].max() < 0.40
+    assert later["vol_distance"].median() < 0.15
     assert later["vega_distance"].max() < 0.6
     assert later["theta_distance"].max() < 1.0  # USD per day, of up to 90
     assert later["rho_distance"].max() < 0.3  # USD per 1 %, of up to 2000

@@ -344,7 +344,7 @@ def test_a_fit_that_does_not_converge_is_carried_or_failed(tmp_path):
     (row,) = standard(lake, days[1:]).iter_rows(named=True)
     assert (row["status"], row["parameters_date"]) == ("carried", days[0])
     assert row["reason"] == (
-        "no convergence: not_converged after 7 evaluations from start 0, 42 quotes"
+        "no convergence: not_converged after 8 evaluations from start 0, 42 quotes"
     )
     make(lake, short, days[:1], TABLES)
     (row,) = standard(lake, days[:1]).iter_rows(named=True)
