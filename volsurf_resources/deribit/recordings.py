@@ -79,7 +79,8 @@ class Recordings:
         """Return the last minute of a symbol that has one."""
         days = [date.fromisoformat(p.name) for p in (self._path / symbol).glob("????-??-??/")]
         loose = [at for name, at in map(_identity, self._loose()) if name == symbol]
-        return max([*loose, *(self._files(symbol, max(days)) if days else ())])
+        kept = list(self._files(symbol, max(days))) if days else []
+        return max(loose + kept)
 
     def _files(self, symbol: str, day: date | None = None) -> dict[datetime, Path]:
         kept = (self._path / symbol).glob(f"{day or '*'}/{symbol}_*Z.json.gz")
