@@ -91,10 +91,13 @@ def _atm_of_quotes(marked: pl.DataFrame) -> pl.DataFrame:
 
 
 def _carry(judged: pl.DataFrame, past: pl.DataFrame) -> pl.DataFrame:
-    """Replace corrupt and failed slices by the last fit of the same expiry, marked as carried."""
+    """Replace corrupt and failed slices by the last fit of the same expiry, marked as carried.
+
+    An expiry that is over has none to carry.
+    """
     same = [name for name in IDENTITY if name != "snapshot"]  # the past is of official snapshots
     last = past.sort("quote_date").unique(same, keep="last")
-    lost = judged.filter(pl.col("status").is_in(["corrupt", "failed"]))
+    lost = judged.filter(pl.col("status").is_in(["corrupt", "failed"]), pl.col("tte_years") > 0.0)
     carried = lost.select(*IDENTITY, "quote_date", "reason").join(
         last.drop("quote_date", "snapshot", "reason"), on=same
     )
