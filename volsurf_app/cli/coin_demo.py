@@ -48,7 +48,7 @@ def demo(
     wanted = settings.calendar.last_sessions(session_of(date, calendar=settings.calendar), days)
     early = datetime.combine(wanted[-1], EARLIER, UTC)
     moments = sorted([early, *(datetime.combine(day, OFFICIAL, UTC) for day in wanted)])
-    hours = 24 * (HISTORY_DAYS + days)
+    hours = 24 * (HISTORY_DAYS + days - 1)
     for taken in record_simulated(settings, asked, moments, history_hours=hours):
         n, index = len(taken.summaries), taken.index_price
         console.print(f"{taken.taken_at:%Y-%m-%d %H:%M}: {n} options, {asked} at {index} dollars")

@@ -20,7 +20,7 @@ from volsurf_resources.simulated.coin_world import (
 )
 from volsurf_resources.simulated.listings import Expiry
 
-DAILY, WEEKLY, MONTHLY, QUARTERLY = 3, 25, 95, 370  # days ahead
+DAILY, WEEKLY, MONTHLY, QUARTERLY = 4, 25, 95, 370  # days ahead
 FRIDAY = 4
 BANDS = {  # multiples of the finest step, each with how far it reaches below and above
     DAILY: ((1, 0.04, 0.04), (2, 0.12, 0.12)),
