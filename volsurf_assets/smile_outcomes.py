@@ -43,7 +43,8 @@ def with_outcome(
     )
     is_fitted = pl.col("fit_status") == "converged"
     too_few = pl.col("fit_status") == "too_few_points"
-    is_corrupt = (pl.col("unusable") > MAX_UNUSABLE_SHARE).fill_null(False)
+    is_over = (pl.col("tte_years") <= 0.0).fill_null(False)  # no smile of before is its own
+    is_corrupt = (pl.col("unusable") > MAX_UNUSABLE_SHARE).fill_null(False) & ~is_over
     least = pl.lit(settings.min_strikes_per_fit)
     share = (100.0 * pl.col("unusable")).round(0).cast(pl.Int32)
     judged = outcome.with_columns(
@@ -52,6 +53,7 @@ def with_outcome(
         .when(too_few).then(pl.lit("corrupt"))
         .otherwise(pl.lit("failed")),
         reason=pl.when(is_fitted).then(None)
+        .when(too_few & is_over).then(pl.lit("expired"))
         .when(too_few & ~is_corrupt)
         .then(pl.format("{} strikes to fit, needs {}", "num_points", least))
         .when(too_few).then(pl.format("{} % of rows unusable", share))
@@ -91,13 +93,10 @@ def _atm_of_quotes(marked: pl.DataFrame) -> pl.DataFrame:
 
 
 def _carry(judged: pl.DataFrame, past: pl.DataFrame) -> pl.DataFrame:
-    """Replace corrupt and failed slices by the last fit of the same expiry, marked as carried.
-
-    An expiry that is over has none to carry.
-    """
+    """Replace corrupt and failed slices by the last fit of the same expiry, marked as carried."""
     same = [name for name in IDENTITY if name != "snapshot"]  # the past is of official snapshots
     last = past.sort("quote_date").unique(same, keep="last")
-    lost = judged.filter(pl.col("status").is_in(["corrupt", "failed"]), pl.col("tte_years") > 0.0)
+    lost = judged.filter(pl.col("status").is_in(["corrupt", "failed"]))
     carried = lost.select(*IDENTITY, "quote_date", "reason").join(
         last.drop("quote_date", "snapshot", "reason"), on=same
     )

@@ -84,6 +84,7 @@ def test_nothing_is_carried_into_an_expiry_that_is_over(lakes):
     """The two options that expired the day before are still told; yesterday's fit is not theirs."""
     for lake, day in lakes:
         fits = lake.read("fitted_surfaces", [day])
-        over = fits.filter(pl.col("expiration_date") < day)
-        assert set(over["status"]) <= {"skipped"}
+        over = fits.filter(pl.col("tte_years") <= 0.0)
+        assert over.height > 0
+        assert set(over.select("status", "reason").rows()) == {("skipped", "expired")}
         assert fits.filter(pl.col("status") == "carried").is_empty()
