@@ -159,8 +159,8 @@ def test_any_model_can_be_asked(volsurf, lake, fitted, model):
 
 
 def test_why_lists_quotes_rules_pairs_fit_and_files(volsurf, lake, fitted):
-    expiry = fitted["expiration_date"]
-    code, said, _ = volsurf("why", "SPY", "--date", DAY, "--expiry", expiry, "--strike", 650)
+    expiry, strike = fitted["expiration_date"], round(fitted["forward"])
+    code, said, _ = volsurf("why", "SPY", "--date", DAY, "--expiry", expiry, "--strike", strike)
     assert code == 0
     quotes = lake.read("option_quotes", [DAY]).filter(
         root=fitted["root"], expiration_date=expiry, is_liquid=True, is_out_of_the_money=True

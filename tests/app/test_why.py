@@ -38,8 +38,14 @@ def fitted(lake):
     return rows.filter(status="fitted", model_type="SVI").sort("tte_years").row(4, named=True)
 
 
-def test_quotes_used_are_those_that_were_fitted(lake, fitted):
-    found = why("SPY", when(expiry=fitted["expiration_date"]), where(strike=650.0), lake=lake)
+@pytest.fixture
+def strike(fitted):
+    """A dollar strike a little below the forward, wherever the market of the day is."""
+    return float(round(0.98 * fitted["forward"]))
+
+
+def test_quotes_used_are_those_that_were_fitted(lake, fitted, strike):
+    found = why("SPY", when(expiry=fitted["expiration_date"]), where(strike=strike), lake=lake)
     (smile,) = found.smiles
     used = smile.quotes.filter(verdict="used")
     assert used.height == fitted["num_points"]
@@ -117,8 +123,9 @@ def test_every_model_is_told_of(lake, fitted, model):
     assert {"fitted_surfaces", "raw_options_chains"} <= {o.table for o in found.origins}
 
 
-@pytest.mark.parametrize("place", [{"delta": -0.3}, {"log_moneyness": 0.01}, {"strike": 655.0}])
-def test_greeks_are_told_wherever_the_point_is(lake, fitted, place):
+@pytest.mark.parametrize("place", [{"delta": -0.3}, {"log_moneyness": 0.01}, "strike"])
+def test_greeks_are_told_wherever_the_point_is(lake, fitted, strike, place):
+    place = {"strike": strike} if place == "strike" else place
     for time in (when(expiry=fitted["expiration_date"]), when(tenor="30d")):
         found = why("SPY", time, where(**place), lake=lake)
         call, put = found.greeks
@@ -157,8 +164,8 @@ def test_what_was_known_before_is_told_as_it_was(tmp_path):
         why("SPX", time, place, known_at=then - timedelta(days=1), **asked)
 
 
-def test_certificate_is_that_of_the_smiles_read(lake, fitted):
-    found = why("SPY", when(expiry=fitted["expiration_date"]), where(strike=650.0), lake=lake)
+def test_certificate_is_that_of_the_smiles_read(lake, fitted, strike):
+    found = why("SPY", when(expiry=fitted["expiration_date"]), where(strike=strike), lake=lake)
     (stored,) = lake.read("surface_certificates", [DAY]).filter(
         model_type="SVI"
     ).rows(named=True)  # fmt: skip
@@ -177,11 +184,11 @@ def test_between_expiries_both_smiles_are_told_of(lake, fitted):
     ]
 
 
-def test_expiry_that_was_not_fitted_tells_its_quotes_too(lake):
+def test_expiry_that_was_not_fitted_tells_its_quotes_too(lake, strike):
     rows = lake.read("fitted_surfaces", [DAY], symbols=["SPY"])
     skipped = rows.filter(status="skipped", model_type="SVI").row(-1, named=True)
     time = when(expiry=skipped["expiration_date"], root=skipped["root"])
-    found = why("SPY", time, where(strike=650.0), lake=lake)
+    found = why("SPY", time, where(strike=strike), lake=lake)
     assert found.point.status == "no_smile"
     (smile,) = found.smiles
     assert smile.quotes.filter(verdict="used").is_empty()
@@ -191,8 +198,8 @@ def test_expiry_that_was_not_fitted_tells_its_quotes_too(lake):
         why("SPY", when(tenor="20y"), lake=lake)
 
 
-def test_whole_answer_is_plain_json(lake, fitted):
-    found = why("SPY", when(expiry=fitted["expiration_date"]), where(strike=650.0), lake=lake)
+def test_whole_answer_is_plain_json(lake, fitted, strike):
+    found = why("SPY", when(expiry=fitted["expiration_date"]), where(strike=strike), lake=lake)
     told = json.loads(TypeAdapter(dict).dump_json(as_plain(found)))
     assert told["point"]["implied_vol"] == found.point.implied_vol
     assert len(told["smiles"][0]["quotes"]) == found.smiles[0].quotes.height
@@ -202,14 +209,14 @@ def test_whole_answer_is_plain_json(lake, fitted):
 
 
 @pytest.mark.parametrize("model", ["SVI", "sabr", "HESTON", "gvv"])
-def test_server_tells_the_same(filled_home, lake, fitted, model):
+def test_server_tells_the_same(filled_home, lake, fitted, model, strike):
     expiry = fitted["expiration_date"]
-    path = f"/v1/SPY/why?expiry={expiry}&strike=650&date={DAY}&model={model}"
+    path = f"/v1/SPY/why?expiry={expiry}&strike={strike:g}&date={DAY}&model={model}"
     with serving(Settings(volsurf_home=filled_home)) as server:
         status, told, _ = server.ask(path)
         asked = f"start={DAYS[0]}&end={DAY}"
         _, vrp, _ = server.ask(f"/v1/SPY/history/vrp_metrics/vrp_30d?{asked}")
-    found = why("SPY", when(expiry=expiry), where(strike=650.0), model=model, lake=lake)
+    found = why("SPY", when(expiry=expiry), where(strike=strike), model=model, lake=lake)
     assert status == 200
     assert told == json.loads(TypeAdapter(dict).dump_json(as_plain(found)))
     stored = lake.read("vrp_metrics", DAYS[:2], symbols=["SPY"])
