@@ -29,7 +29,9 @@ _UNITS = {
     "nu": "ν, per √year",
 }
 _UNITS_OF = {"HESTON": {"sigma": "σ, per year"}}
-_NO_PARAMETERS = ("quote_date", "root", "expiration_date", "days", "rmse", "status")
+_NO_PARAMETERS = (
+    "quote_date", "root", "expiration_date", "days", "atm_vol", "skew_25delta", "rmse", "status",
+)  # fmt: skip
 
 
 def term_figure(

@@ -19,7 +19,7 @@ from volsurf_app.queries.logs import api_calls, last_run
 from volsurf_app.queries.models import heston, model_scores
 from volsurf_app.queries.pictures import SmilePicture, smile_picture, smile_pictures
 from volsurf_app.queries.quality import is_of_marks, issues, vendor_differences
-from volsurf_app.queries.snapshots import expiries, sessions_until, strikes
+from volsurf_app.queries.snapshots import expiries, price_unit, sessions_until, strikes
 from volsurf_app.queries.surfaces import fit_summary, overview, smiles, term_structure
 from volsurf_app.queries.variance import premium, premium_by_tenor
 
@@ -44,6 +44,7 @@ __all__ = [
     "overview",
     "premium",
     "premium_by_tenor",
+    "price_unit",
     "sessions_until",
     "smile_picture",
     "smile_pictures",

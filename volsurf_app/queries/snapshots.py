@@ -45,6 +45,12 @@ def strikes(lake: Lake, symbol: str, day: date, root: str, expiration: date) -> 
     return own.sort("strike", "option_type").select(STRIKES)
 
 
+def price_unit(lake: Lake, symbol: str, day: date) -> str:
+    """Return what bid and ask are in: coins may be the unit of prices, dollars are elsewhere."""
+    rows = lake.read("raw_options_chains", [day], symbols=[symbol], columns=["price_unit"])
+    return str(rows["price_unit"][0]) if rows.height else "USD"
+
+
 def sessions_until(lake: Lake, symbol: str, day: date, n: int) -> list[date]:
     """Return the last `n` sessions up to a day: those of the exchange and those stored.
 
