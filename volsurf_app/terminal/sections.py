@@ -5,7 +5,6 @@ Belongs here: from the queries' frames to headings, units and charts. Not here: 
 
 import math
 from collections.abc import Callable
-from datetime import date
 
 import polars as pl
 
