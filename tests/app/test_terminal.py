@@ -328,6 +328,12 @@ def test_sections_of_every_model_are_printed(volsurf, lake, name, model):
         )
         curve = picture.quotes.filter("is_used")["model_vol"].to_list()
         assert [quote["model_vol"] for quote in told["quotes"]] == curve
+    if name == "surface":
+        errors_of = {row["expiration_date"]: row["rmse"] for row in told["expiries"] if row["rmse"]}
+        pictures = queries.smile_pictures(lake, "SPY", LAST, model_type=model, statuses=("fitted",))
+        assert {str(one.smile["expiration_date"]): one.smile["rmse"] for one in pictures} == (
+            pytest.approx(errors_of, rel=1e-9)
+        )
     if name == "history":
         newest = told["history"][0]
         assert set(newest) > {"quote_date", "atm_vol", "status"}

@@ -276,9 +276,9 @@ def _expiry_line(rows: pl.DataFrame, place: int) -> str:
     line = f"{own['root']} {own['expiration_date']}, {own['days']} days, {own['status']}"
     if own["atm_vol"] is not None:
         line += f", ATM {100 * own['atm_vol']:.2f} %"
-    if own["rmse"] is None:
-        return f"{line}: {own['reason']}"
-    return f"{line}, RMSE {own['rmse']:.3f} vp, forward {own['forward']:.2f}"
+    if own["rmse"] is not None:
+        line += f", RMSE {own['rmse']:.3f} vp, forward {own['forward']:.2f}"
+    return line if own["reason"] is None else f"{line}: {own['reason']}"
 
 
 def _smile_series(curve: pl.DataFrame, quotes: pl.DataFrame, model: str) -> list[Series]:
