@@ -15,7 +15,7 @@ from textual.widgets import DataTable, Static
 
 from tests.app.conftest import DAYS
 from volsurf_app import queries
-from volsurf_app.charts import Series, Size, line_chart, term_chart
+from volsurf_app.charts import Series, Size, chart, line_chart, term_chart
 from volsurf_app.cli.console import console
 from volsurf_app.terminal import app as app_module
 from volsurf_app.terminal.app import Dashboard
@@ -387,6 +387,12 @@ def test_a_gap_in_a_series_is_a_gap_in_its_chart():
     whole = line_chart("vol", [*DAYS, *DAYS, DAYS[0]], {"a": [1.0] * 7}, is_coloured=False)
     (row,) = (line for line in whole.splitlines()[1:] if "▀" in line or "▄" in line)
     assert " " not in row.partition("┤")[2].rstrip("│").strip()
+
+
+def test_strikes_of_coins_are_written_out():
+    drawn = chart("vol", [Series("a", [35e3, 7e4, 15e4], [1, 2, 3], "hd")], is_coloured=False)
+    below = drawn.splitlines()[-1].split()
+    assert (below[0], below[-1]) == ("35000", "150000")
 
 
 @pytest.mark.parametrize("width", [80, 120])

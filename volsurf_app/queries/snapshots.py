@@ -17,7 +17,7 @@ _EXPIRY = ("root", "expiration_date")
 EXPIRIES = (
     *("root", "expiration_date", "days", "tte_years", "forward", "atm_vol", "atm_vol_std_error"),
     *("skew_25delta", "butterfly_25delta", "rmse", "inside_spread_share", "num_points"),
-    *("passes_no_arbitrage", "status", "reason"),
+    *("passes_no_arbitrage", "status", "reason", "snapshot"),
 )
 STRIKES = (
     *("strike", "option_type", "bid", "ask", "iv_bid", "iv_mid", "iv_ask", "delta", "gamma"),

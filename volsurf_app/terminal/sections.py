@@ -13,6 +13,7 @@ from volsurf_app.charts import Series, Size, chart, line_chart, term_chart
 from volsurf_app.cli.console import hundredths, number, percent, points
 from volsurf_app.queries.evolution import SHAPE, constant_maturity, parameters_near, with_gaps
 from volsurf_app.terminal.content import Content, Part, Shown, View
+from volsurf_resources.calendars import END_OF_DAY
 from volsurf_resources.lake import Lake
 
 TENOR = 30  # days, of the history and of the premium's z-score
@@ -273,7 +274,10 @@ def place_of(rows: pl.DataFrame, view: View) -> int:
 
 def _expiry_line(rows: pl.DataFrame, place: int) -> str:
     own = rows.row(place, named=True)
-    line = f"{own['root']} {own['expiration_date']}, {own['days']} days, {own['status']}"
+    line, time = f"{own['root']} {own['expiration_date']}", own["snapshot"]
+    line += f", {own['days']} days, {own['status']}"
+    if time != END_OF_DAY:
+        line = f"quotes of {time[:2]}:{time[2:]} UTC, {line}"
     if own["atm_vol"] is not None:
         line += f", ATM {100 * own['atm_vol']:.2f} %"
     if own["rmse"] is not None:
