@@ -53,7 +53,7 @@ def with_expiry(chain: pl.DataFrame) -> pl.DataFrame:
 @table_asset(
     IMPLIED_FORWARDS,
     reads=[RAW_OPTIONS_CHAINS, MARKET_RATES, UNDERLYING_PRICES],
-    code_version="6",
+    code_version="7",
     picture=lambda rows: sparkline(rows["implied_carry"]),
 )
 def implied_forwards(session: Session) -> pl.DataFrame:
@@ -173,7 +173,14 @@ def _estimate(expiry: Expiry, spot: float | None, curve: Curve, dividends: Divid
     from volsurf_math.parity import ParityStatus
 
     row: Row = {**expiry.key, "exercise_style": expiry.style, "expiry_time": expiry.at}
-    row |= {"tte_years": expiry.tte, "spot": spot, "n_pairs": 0, "status": None, "reason": None}
+    row |= {
+        "tte_years": expiry.tte,
+        "spot": spot,
+        "n_pairs": 0,
+        "n_left_out": 0,
+        "status": None,
+        "reason": None,
+    }
     if not expiry.tte > 0.0:
         return row | {"status": "failed", "reason": "expired"}
     rate = curve.rate(expiry.tte)
@@ -181,16 +188,17 @@ def _estimate(expiry: Expiry, spot: float | None, curve: Curve, dividends: Divid
         pairs = expiry.pairs.within(AT_THE_MONEY, MAX_AMERICAN)
         fit, outcome = _american(pairs, expiry.tte, spot, rate, dividends)
     else:
-        fit, outcome = _european(expiry, rate)
+        pairs = expiry.pairs.within(AT_THE_MONEY)
+        fit, outcome = _european(pairs, expiry, rate)
     if fit.status != ParityStatus.OK:
-        n_pairs = expiry.pairs.strike.size
-        return row | {"reason": f"{n_pairs} usable pairs: {fit.status.name.lower()}"}
+        return row | {"reason": f"{pairs.strike.size} usable pairs: {fit.status.name.lower()}"}
     found = {
         "forward": fit.forward,
         "discount_factor": fit.discount_factor,
         "forward_std_error": fit.forward_std_error,
         "discount_factor_std_error": fit.discount_factor_std_error,
         "n_pairs": fit.n_pairs,
+        "n_left_out": pairs.strike.size - fit.n_pairs,
         "parity_gap_half_spreads": fit.median_gap_half_spreads,
         "status": "estimated",
     }
@@ -218,12 +226,11 @@ def _american(
     return found, outcome
 
 
-def _european(expiry: Expiry, rate: float | None) -> tuple[Any, Row]:
-    """Fit the forward at the money, with the discount factor of a wider band or of the curve."""
+def _european(pairs: Pairs, expiry: Expiry, rate: float | None) -> tuple[Any, Row]:
+    """Fit the forward to pairs, with the discount factor of a wider band or of the curve."""
     from volsurf_math.parity import ParityStatus, fit_forward
 
     outcome: Row = {"method": "parity_regression"}
-    pairs = expiry.pairs.within(AT_THE_MONEY)
     if expiry.coin is not None:
         return _of_coin(pairs, expiry.coin, float(np.exp(-(rate or 0.0) * expiry.tte))), outcome
     line = fit_forward(*expiry.pairs.within(SLOPE[expiry.style]).columns())

@@ -8,6 +8,7 @@ import polars as pl
 
 from volsurf_assets.forwards import EXPIRY
 from volsurf_assets.pictures import sparkline
+from volsurf_assets.price_units import IN_COIN
 from volsurf_assets.quality import Rule, chain_rules, is_usable, vol_rules
 from volsurf_assets.session import Session
 from volsurf_assets.static_arbitrage import Violation, static_violations
@@ -29,7 +30,7 @@ def quote_issues(session: Session) -> pl.DataFrame:
     """List what breaks a rule: of the row, of the vol, across strikes, across expiries."""
     settings = session.settings
     chain, quotes = session.read(RAW_OPTIONS_CHAINS), session.read(OPTION_QUOTES)
-    styles = chain.select(*IDENTITY, "exercise_style", is_usable=is_usable(settings))
+    styles = chain.select(*IDENTITY, "exercise_style", "price_unit", is_usable=is_usable(settings))
     spots = session.read(IMPLIED_FORWARDS).select(*EXPIRY, "spot")
     quotes = quotes.join(styles, on=IDENTITY, how="left").join(spots, on=EXPIRY, how="left")
     quotes = quotes.sort(*EXPIRY, "strike")
@@ -46,22 +47,25 @@ def quote_issues(session: Session) -> pl.DataFrame:
 
 
 def _parity_gaps(quotes: pl.DataFrame, settings: Settings) -> pl.DataFrame:
-    """Pairs further from parity than half the two spreads and the tolerance allow.
+    """Pairs further from parity, in dollars, than half the spreads and the tolerance allow.
 
     Dividends are in the forward. European pairs keep C - P = D (F - K); American ones, which may be
     exercised early, only the bounds D F - K <= C - P <= S - D K.
     """
-    half = ((pl.col("ask") - pl.col("bid")) / 2.0).alias("half")
-    expiry = (*EXPIRY, "strike", "discount_factor", "forward", "spot", "exercise_style")
-    quoted = quotes.filter("is_tradable")
-    call, put = (
-        quoted.filter(pl.col("option_type") == side).select(*expiry, "contract_id", "mid", half)
-        for side in ("CALL", "PUT")
+    value = pl.col("unit_value")
+    quoted = quotes.filter("is_tradable").select(
+        *(*EXPIRY, "strike", "discount_factor", "spot", "exercise_style"),
+        *("contract_id", "option_type"),
+        own_forward=pl.when(IN_COIN).then(value).otherwise("forward"),
+        mid=pl.col("mid") * value,
+        half=(pl.col("ask") - pl.col("bid")) / 2.0 * value,
     )
+    call, put = (quoted.filter(pl.col("option_type") == side) for side in ("CALL", "PUT"))
     pairs = call.join(put, on=[*EXPIRY, "strike"], suffix="_put")
     df, strike = pl.col("discount_factor"), pl.col("strike")
     is_european = pl.col("exercise_style") == "european"
-    worth = df * pl.col("forward")  # of the stock less its dividends
+    forward = (pl.col("own_forward") + pl.col("own_forward_put")) / 2.0
+    worth = df * forward  # of the stock less its dividends
     low = worth - pl.when(is_european).then(df * strike).otherwise(strike)
     high = pl.when(is_european).then(worth).otherwise("spot") - df * strike
     paid = pl.col("mid") - pl.col("mid_put")

@@ -43,7 +43,8 @@ def with_outcome(
     )
     is_fitted = pl.col("fit_status") == "converged"
     too_few = pl.col("fit_status") == "too_few_points"
-    is_corrupt = (pl.col("unusable") > MAX_UNUSABLE_SHARE).fill_null(False)
+    is_over = (pl.col("tte_years") <= 0.0).fill_null(False)  # no smile of before is its own
+    is_corrupt = (pl.col("unusable") > MAX_UNUSABLE_SHARE).fill_null(False) & ~is_over
     least = pl.lit(settings.min_strikes_per_fit)
     share = (100.0 * pl.col("unusable")).round(0).cast(pl.Int32)
     judged = outcome.with_columns(
@@ -52,6 +53,7 @@ def with_outcome(
         .when(too_few).then(pl.lit("corrupt"))
         .otherwise(pl.lit("failed")),
         reason=pl.when(is_fitted).then(None)
+        .when(too_few & is_over).then(pl.lit("expired"))
         .when(too_few & ~is_corrupt)
         .then(pl.format("{} strikes to fit, needs {}", "num_points", least))
         .when(too_few).then(pl.format("{} % of rows unusable", share))

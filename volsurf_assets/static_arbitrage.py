@@ -31,9 +31,10 @@ def static_violations(quotes: pl.DataFrame) -> Iterator[Violation]:
     """Test one root's usable quotes; a stale or crossed one must not accuse its neighbours.
 
     Takes the columns of `option_quotes`, `exercise_style` and `is_usable`, rows in any order.
-    Prices across strikes are judged as quoted. Across expiries European equivalents are, since an
-    American premium need not grow with time at equal moneyness; an American quote in the money,
-    whose equivalent is uncertain by more than its spread, is left out there.
+    All is in dollars. Prices across strikes are judged as quoted. Across expiries European
+    equivalents are, since an American premium need not grow with time at equal moneyness; an
+    American quote in the money, whose equivalent is uncertain by more than its spread, is left out
+    there.
     """
     from volsurf_math.arbitrage import butterfly_test, calendar_test, vertical_test
 
@@ -47,7 +48,8 @@ def static_violations(quotes: pl.DataFrame) -> Iterator[Violation]:
     }
     is_european = quotes["exercise_style"][0] == "european"
     width = np.nan_to_num(df, nan=1.0) if is_european else np.ones(strike.size)
-    bid, ask = (np.where(quotes["is_usable"].to_numpy(), side, np.nan) for side in (bid, ask))
+    worth = np.where(quotes["is_usable"].to_numpy(), quotes["unit_value"].to_numpy(), np.nan)
+    bid, ask = bid * worth, ask * worth
     is_outside = quotes["is_out_of_the_money"].to_numpy()
     off = np.where(is_outside | is_european, np.nan_to_num(premium), np.nan)
     tests = {

@@ -45,10 +45,9 @@ def lake_of(settings: Settings) -> Lake:
 def source_of(settings: Settings) -> MarketSource:
     """Return the source that the settings name; coins have one of their own."""
     if settings.volsurf_market == "crypto":
-        from volsurf_jobs.collecting import exchange, recorded
+        from volsurf_jobs.collecting import source_of_coins
 
-        is_file = settings.recordings_path.is_file()
-        return recorded(settings) if is_file else exchange(settings)
+        return source_of_coins(settings)
     if settings.volsurf_source == "theta":
         from volsurf_resources.theta import ThetaData
 

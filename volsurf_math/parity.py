@@ -16,7 +16,7 @@ from volsurf_math.american import european_equivalent
 from volsurf_math.broadcasting import FloatArray, float_columns
 
 OUTLIER = 5.0  # robust standard deviations
-LEAST_OUTLIER = 0.1  # half-spreads: a smaller gap is never one
+LEAST_OUTLIER = 1.0  # half-spreads: a smaller gap is never one, however well others agree
 LEAST_SPREAD = 0.1  # of the median: a narrower quote weighs no more than this one would
 MAD_TO_SD = 1.4826
 ROUNDS = 10

@@ -42,7 +42,7 @@ QUOTE_ISSUES = Table(
 IMPLIED_FORWARDS = Table(
     name="implied_forwards",
     group="quotes",
-    version=2,
+    version=3,
     meaning="The forward and discount factor that put-call parity implies for each expiry.",
     key=names(EXPIRY),
     columns=(
@@ -58,6 +58,7 @@ IMPLIED_FORWARDS = Table(
         number("forward_std_error", "USD", "Standard error of the forward."),
         number("discount_factor_std_error", "-", "Standard error of the discount factor."),
         count("n_pairs", "Put-call pairs used."),
+        count("n_left_out", "Pairs as near the money that were left out, as outliers mostly."),
         number("parity_gap_half_spreads", "half-spreads", "Median distance of pairs from parity."),
         word(
             "method",

@@ -65,7 +65,7 @@ def test_quotes_rules_pairs_fit_certificate_and_hashes_are_told(home, volsurf, f
     verdicts = [quote["verdict"] for quote in told["smiles"][0]["quotes"]]
     assert len(verdicts) == quotes.height
     assert verdicts.count("used") == fitted["num_points"]
-    assert len(told["smiles"][0]["pairs"]) == forward["n_pairs"]
+    assert len(told["smiles"][0]["pairs"]) == forward["n_pairs"] + forward["n_left_out"]
     assert [side["implied_vol"] for side in told["greeks"]] == pytest.approx(
         [told["point"]["implied_vol"]] * 2, rel=1e-12
     )

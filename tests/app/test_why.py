@@ -73,7 +73,7 @@ def test_pairs_are_those_of_the_forward(lake, fitted):
         if (e.key["root"], e.key["expiration_date"]) == (fitted["root"], expiry)
     )  # fmt: skip
     chosen = theirs.pairs.within(AT_THE_MONEY, MAX_AMERICAN)
-    assert smile.forward["n_pairs"] == chosen.strike.size
+    assert smile.forward["n_pairs"] + smile.forward["n_left_out"] == chosen.strike.size
     assert smile.pairs["strike"].to_list() == chosen.strike.tolist()
     gap = (smile.pairs["pair_forward"] - smile.forward["forward"]).abs().median()
     assert gap < 3.0 * smile.forward["forward_std_error"] + 0.05
@@ -107,7 +107,7 @@ def test_every_model_is_told_of(lake, fitted, model):
     curve = np.interp(-0.02, near, used["model_vol"])
     assert curve == pytest.approx(found.point.implied_vol, abs=2e-4)
     assert smile.quotes.filter(verdict="rejected")["reject_reason"].null_count() == 0
-    assert smile.pairs.height == smile.forward["n_pairs"]
+    assert smile.pairs.height == smile.forward["n_pairs"] + smile.forward["n_left_out"]
     table = table_of(model)
     stored = lake.read(table.name, [DAY], symbols=["SPY"])
     keys = {name: smile.fit[name] for name in table.key}

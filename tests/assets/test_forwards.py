@@ -126,6 +126,7 @@ def test_a_wrong_pair_is_left_out(tmp_path):
     row = only(forwards_of(tmp_path, wrong))
     right = only(forwards_of(tmp_path / "right", chain))
     assert row["n_pairs"] == right["n_pairs"] - 1
+    assert (row["n_left_out"], right["n_left_out"]) == (1, 0)
     assert row["forward"] == pytest.approx(right["forward"], rel=1e-9)
 
 

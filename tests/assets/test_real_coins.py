@@ -114,11 +114,11 @@ def test_smiles_are_as_near_to_the_marks_as_the_quotes_themselves(quotes, smiles
 
 
 def gaps_at_the_money(quotes):
-    """Call less put vol of each expiry's pairs quoted on both sides, in vol points, as `median`.
+    """Call less put vol of each expiry's pairs quoted on both sides, in vol points, as `gap`.
 
-    Over strikes within half a deviation of the forward. `mean` is weighted by how narrow the
-    quotes are. `rounding` is the standard deviation that four quotes in whole ticks leave to the
-    mean of such gaps: of each quote tick / sqrt(12), of a mid less a mid the same.
+    The mean over strikes within half a deviation of the forward, weighted by how narrow they are.
+    `rounding` is the standard deviation that four quotes in whole ticks leave to the mean of such
+    gaps: of each quote tick / sqrt(12), of a mid less a mid the same.
     """
     sides = [quotes.filter(pl.col("option_type") == side, "is_liquid") for side in ("CALL", "PUT")]
     both = sides[0].join(sides[1], on=["expiration_date", "strike"], suffix="_put")
@@ -134,8 +134,7 @@ def gaps_at_the_money(quotes):
         both.filter(pl.col("log_moneyness").abs() <= reach, pl.col("iv_bid").is_not_null())
         .group_by("expiration_date")
         .agg(
-            median=gap.median(),
-            mean=(gap * weight).sum() / weight.sum(),
+            gap=(gap * weight).sum() / weight.sum(),
             rounding=tick * pl.col("forward").first() / vega / (12.0 * pl.len()).sqrt(),
         )
         .sort("expiration_date")
@@ -146,17 +145,16 @@ def test_puts_and_calls_have_one_vol_at_the_money(quotes):
     """Within a tenth of a vol point, or within what quotes in whole ticks can tell."""
     gaps = gaps_at_the_money(quotes)
     assert gaps.height == 12
-    assert (gaps["mean"].abs() <= 0.10).sum() >= 10
-    assert (gaps["mean"].abs() <= gaps["rounding"].clip(lower_bound=0.10)).all()
-    assert gaps["mean"].abs().median() < 0.03
+    assert (gaps["gap"].abs() <= 0.10).sum() >= 10
+    assert (gaps["gap"].abs() <= gaps["rounding"].clip(lower_bound=0.10)).all()
+    assert gaps["gap"].abs().median() < 0.03
 
 
 def test_made_of_marks_the_lake_is_the_exchanges_own(lake_of_marks):
     """PRICE_SOURCE=marks, end to end: forwards, vols and smiles of the tables.
 
     Marks come in ticks of 0.0001 coins, up to half a vol point of an option of a day, and trail
-    the underlying beside them by seconds. They have no spread to be weighted by: their gaps are
-    medians, as those of the reference tool are.
+    the underlying beside them by seconds: single pairs are up to a vol point apart.
     """
     quotes, smiles = quotes_of(lake_of_marks), smiles_of(lake_of_marks)
     tables = lake_of_marks.tables
@@ -178,7 +176,7 @@ def test_made_of_marks_the_lake_is_the_exchanges_own(lake_of_marks):
     assert (
         distances.filter(pl.col("expiration_date") > date(2026, 3, 1))["vol_distance"].max() < 0.1
     )
-    gaps = gaps_at_the_money(quotes)["median"].abs()
+    gaps = gaps_at_the_money(quotes)["gap"].abs()
     assert gaps.len() == 12
     assert gaps.max() <= 0.10
     assert lake_of_marks.read("implied_forwards", [DAY])["forward_std_error"].max() < 5.0  # USD

@@ -256,7 +256,7 @@ def test_every_expiry_has_a_row_with_a_fit_or_a_reason(simulated):
     assert set(smiles["status"]) <= {"fitted", "skipped"}
     skipped = smiles.filter(pl.col("status") == "skipped")["reason"]
     too_few, unusable = r"^\d+ strikes to fit, needs 10$", "% of rows unusable; nothing to carry$"
-    assert skipped.str.contains(f"{too_few}|{unusable}").all()
+    assert skipped.str.contains(f"{too_few}|{unusable}|^expired$").all()
 
 
 def test_a_refit_changes_nothing(simulated):

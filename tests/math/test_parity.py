@@ -119,6 +119,15 @@ def test_american_forward_with_cash_dividends_and_borrow(days: int) -> None:
     assert abs(1e4 * (fit.forward / forward - 1.0)) < 0.1
 
 
+def test_pairs_that_agree_by_chance_do_not_outvote_those_within_their_half_spreads() -> None:
+    """Mids stand on ticks: some pairs coincide, which tells nothing of the others' errors."""
+    call, put = european_pairs()
+    off = 0.6 * np.hypot(HALF, HALF) * np.resize([1.0, 0.0, 0.0, -1.0, 0.0, 0.0], STRIKE.size)
+    fit = fit_forward(STRIKE, call + off, put, HALF, HALF, discount_factor=DISCOUNT)
+    assert fit.n_pairs == STRIKE.size
+    assert abs(fit.forward - FORWARD) < 3.0 * fit.forward_std_error
+
+
 def test_statuses() -> None:
     call, put = european_pairs()
     one = slice(10, 11)

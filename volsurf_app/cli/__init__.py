@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from volsurf_app.cli import (
     analytics,
+    coin_demo,
     collecting,
     crypto,
     dashboard,
@@ -50,6 +51,7 @@ app.add_typer(analytics.fit, name="fit")
 app.add_typer(analytics.analyze, name="analyze")
 app.command()(market.eod)
 app.command()(market.backfill)
+crypto.crypto.command("demo")(coin_demo.demo)
 app.add_typer(crypto.crypto, name="crypto")
 app.command()(collecting.collect)
 app.command()(replay.replay)

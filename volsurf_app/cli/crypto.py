@@ -5,6 +5,7 @@ round the clock (`collecting`).
 """
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -125,7 +126,7 @@ def build(
         [day],
         source=source,
         force=force,
-        refetch_chains=_has_news(settings, source, asked, day),
+        refetch_chains=has_news(settings, source, asked, [day]),
         bars_before=_days_of_bars(source, asked, day),
     )
     if settings.price_source != Settings().price_source:
@@ -159,7 +160,10 @@ def _recorded_day(source: "RecordedDeribit", symbol: str, text: str | None) -> d
 
     days = sorted({at.date() for at in source.recordings.instants(symbol)})
     if not days:
-        raise NoData(f"no snapshot of {symbol} is recorded yet: volsurf crypto fetch {symbol}")
+        raise NoData(
+            f"no snapshot of {symbol} is recorded yet: volsurf crypto fetch {symbol}, "
+            f"or without a network volsurf crypto demo {symbol}"
+        )
     if text is None:
         return days[-1]
     if (day := day_of(text)) not in days:
@@ -179,14 +183,21 @@ def _tell_age(source: "RecordedDeribit", symbol: str, day: date) -> None:
         console.print(f"[yellow]stale[/yellow]: {escape(told)}", soft_wrap=True)
 
 
-def _has_news(settings: Settings, source: "RecordedDeribit", symbol: str, day: date) -> bool:
-    """Whether the recordings of a day hold a snapshot that the lake does not."""
+def has_news(
+    settings: Settings, source: "RecordedDeribit", symbol: str, days: Sequence[date]
+) -> bool:
+    """Whether the recordings of some days hold a snapshot that the lake does not."""
     from volsurf_app import queries
 
     chains = queries.open_lake(settings).read(
-        "raw_options_chains", [day], symbols=[symbol], columns=["snapshot"], snapshot=None
+        "raw_options_chains",
+        days,
+        symbols=[symbol],
+        columns=["quote_date", "snapshot"],
+        snapshot=None,
     )
-    return not set(source.snapshots(symbol, day)) <= set(chains["snapshot"])
+    told = {(day, snapshot) for day in days for snapshot in source.snapshots(symbol, day)}
+    return not told <= set(chains.unique().iter_rows())
 
 
 def _days_of_bars(source: "RecordedDeribit", symbol: str, day: date) -> int:

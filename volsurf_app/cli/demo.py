@@ -46,14 +46,14 @@ def demo(
     days = last_sessions(session_of(date), sessions)
     summary = carry_out(settings, settings.default_symbol, days, bars_before=history)
     overview = queries.overview(queries.open_lake(settings), settings.default_symbol, days)
-    _show(settings.default_symbol, overview)
+    show_overview(settings.default_symbol, overview)
+    _draw(settings.default_symbol, overview)
     console.print(_FURTHER.format(day=days[-1], path=settings.published_path), soft_wrap=True)
     finish(summary)
 
 
-def _show(symbol: str, overview: "pl.DataFrame") -> None:
-    from volsurf_app.charts import line_chart
-
+def show_overview(symbol: str, overview: "pl.DataFrame") -> None:
+    """Print one row per session of what came of it, as `queries.overview` tells."""
     show_frame(
         f"{symbol}, simulated: implied and realised in %, fit error in vol points",
         overview,
@@ -70,6 +70,11 @@ def _show(symbol: str, overview: "pl.DataFrame") -> None:
             "status": ("status", None),
         },
     )
+
+
+def _draw(symbol: str, overview: "pl.DataFrame") -> None:
+    from volsurf_app.charts import line_chart
+
     series = {
         "implied 30 days": (100 * overview["atm_vol_30d"]).to_list(),
         "realised 21 sessions": (100 * overview["rv_21d"]).to_list(),

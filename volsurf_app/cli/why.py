@@ -154,6 +154,7 @@ def _show_smile(smile: "SmileOrigin") -> None:
     forward = smile.forward
     if forward:
         method = f"{forward['method']}, {forward['status']}, {forward['n_pairs']} pairs"
+        method += f", {n} left out" if (n := forward["n_left_out"]) else ""
         error = forward["forward_std_error"]
         spread = "" if error is None else f" +- {error:.4f}"
         show_frame(f"{name}: the forward's pairs, mids", smile.pairs, _PAIRS)

@@ -27,6 +27,8 @@ def tell_empty(settings: Settings) -> None:
     st.markdown("Or what coins trade at just now, asked of the exchange; no account is needed:")
     coin = settings.crypto_symbols[0]
     st.code(f"volsurf crypto fetch {coin}\nvolsurf crypto build {coin}", language="bash")
+    st.markdown("Or simulated coins, with no network:")
+    st.code(f"volsurf crypto demo {coin}", language="bash")
     st.caption("The page looks again by itself.")
 
 

@@ -97,8 +97,8 @@ def _smile(choice: Choice, smile: SmileOrigin) -> None:
         st.markdown(
             f"**Forward** {number(forward['forward'], 4)} USD ± "
             f"{number(forward['forward_std_error'], 4)} by {forward['method']}, "
-            f"{forward['n_pairs'] or 0} put-call pairs; rate {percent(forward['implied_rate'])} "
-            "a year, continuous"
+            f"{forward['n_pairs'] or 0} put-call pairs, {forward['n_left_out'] or 0} left out; "
+            f"rate {percent(forward['implied_rate'])} a year, continuous"
         )
     told = ", ".join(f"{name} = {value:,.6g}" for name, value in _parameters(choice, smile).items())
     version = smile.fit.get("model_version")

@@ -161,11 +161,13 @@ def _verdict(smile: Row) -> pl.Expr:
 def pairs_of(quotes: pl.DataFrame, issues: pl.DataFrame, forward: Row) -> pl.DataFrame:
     """Return the put-call pairs that a forward was estimated from, in order of strike.
 
-    They are the `n_pairs` pairs of usable quotes nearest to the strike where call and put cost the
-    same. Prices are in USD; `pair_forward` is strike + (call - put) / discount_factor, without
-    early exercise. A coin-settled pair has its strike moved as the underlying moved between quotes.
+    They are the pairs of usable quotes nearest to the strike where call and put cost the same,
+    those that were left out among them. Prices are in USD; `pair_forward` is strike + (call - put)
+    / discount_factor, without early exercise. A coin-settled pair has its strike moved as the
+    underlying moved between quotes.
     """
-    n, forward_usd = forward.get("n_pairs") or 0, forward.get("forward")
+    n = sum(forward.get(name) or 0 for name in ("n_pairs", "n_left_out"))
+    forward_usd = forward.get("forward")
     bad = issues.filter(pl.col("severity") == "error")["contract_id"].implode()
     unit = pl.col("unit_value").fill_null(1.0)
     usable = quotes.filter("is_tradable", ~pl.col("contract_id").is_in(bad)).with_columns(

@@ -50,6 +50,17 @@ def parse_option(name: str) -> Option | None:
     )
 
 
+def option_name(option: Option) -> str:
+    """Return the name that :func:`parse_option` reads."""
+    strike = f"{option.strike:.10f}".rstrip("0").rstrip(".").replace(".", "d")
+    return f"{option.root}-{day_code(option.expiration_date)}-{strike}-{option.option_type[0]}"
+
+
+def day_code(day: date) -> str:
+    """Return a date as names spell it: 6MAR26."""
+    return f"{day.day}{_MONTHS[day.month - 1]}{day:%y}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
     """Where the options of one symbol are asked for, and what they are quoted in."""

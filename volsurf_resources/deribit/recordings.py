@@ -14,7 +14,7 @@ from pathlib import Path
 
 from volsurf_resources.deribit.days import label_of
 from volsurf_resources.deribit.snapshot import Snapshot
-from volsurf_resources.source import NoData
+from volsurf_resources.source import NoData, Unreadable
 
 _NAME = re.compile(r"^(?P<symbol>[A-Z0-9_]+)_(?P<at>\d{8}T\d{4})Z\.json(\.gz)?$")
 _STAMP = "%Y%m%dT%H%M"
@@ -55,10 +55,32 @@ class Recordings:
             if start <= at.date() <= end or at == max(files):
                 yield _load(files[at])
 
+    def newest(self) -> Sequence[Snapshot]:
+        """Return the newest snapshot of each symbol, opening no others that are kept."""
+        return [self.snapshot(symbol, self._last(symbol)) for symbol in self.symbols()]
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether some of the newest snapshots were said by no exchange.
+
+        A damaged file is taken for a real one: it must not end the collecting of more.
+        """
+        try:
+            return any(snapshot.is_simulated for snapshot in self.newest())
+        except Unreadable:
+            return False
+
     def symbols(self) -> Sequence[str]:
         """Return the symbols of which there are snapshots."""
         kept = (p.name for p in self._path.glob("*/") if any(p.glob("*/*Z.json.gz")))
         return sorted({*kept, *(_identity(file)[0] for file in self._loose())})
+
+    def _last(self, symbol: str) -> datetime:
+        """Return the last minute of a symbol that has one."""
+        days = [date.fromisoformat(p.name) for p in (self._path / symbol).glob("????-??-??/")]
+        loose = [at for name, at in map(_identity, self._loose()) if name == symbol]
+        kept = list(self._files(symbol, max(days))) if days else []
+        return max(loose + kept)
 
     def _files(self, symbol: str, day: date | None = None) -> dict[datetime, Path]:
         kept = (self._path / symbol).glob(f"{day or '*'}/{symbol}_*Z.json.gz")

@@ -33,8 +33,8 @@ class RecordedDeribit:
 
     @property
     def name(self) -> str:
-        """Word for `data_source`."""
-        return translation.SOURCE
+        """Word for `data_source`: of bars, rates and levels; each chain has its snapshot's own."""
+        return translation.SIMULATED if self._recordings.is_simulated else translation.SOURCE
 
     @property
     def recordings(self) -> Recordings:
@@ -81,15 +81,16 @@ class RecordedDeribit:
         """Return daily bars of the days that the snapshots know, of the newest as far as it got."""
         days, snapshots = days_of(start, end), list(self._recordings.between(symbol, start, end))
         hourly = _together(snapshot.candles for snapshot in snapshots)
-        told = translation.underlying_prices(hourly, symbol, days, self._day_range)
+        source = self.name
+        told = translation.underlying_prices(hourly, symbol, days, self._day_range, source)
         others = [day for day in days if day not in set(told["quote_date"])]
         spots = _together(map(_spot, snapshots))
-        seen = translation.underlying_prices(spots, symbol, others, utc_day)
+        seen = translation.underlying_prices(spots, symbol, others, utc_day, source)
         return pl.concat([told, seen]).sort("quote_date")
 
     def rates(self, session: date) -> pl.DataFrame:
         """Return the rate at which the exchange values: 0."""
-        return translation.zero_rates(session)
+        return translation.zero_rates(session, self.name)
 
     def index_levels(self, start: date, end: date) -> pl.DataFrame:
         """Return daily bars of DVOL_BTC and DVOL_ETH; an empty frame if there are none."""
@@ -97,7 +98,8 @@ class RecordedDeribit:
         for symbol in self._recordings.symbols():
             if (index := market_of(symbol).volatility_index) is not None:
                 bars = _together(s.levels for s in self._recordings.between(symbol, start, end))
-                frames.append(translation.index_levels(bars, index, days, self._day_range))
+                frame = translation.index_levels(bars, index, days, self._day_range, self.name)
+                frames.append(frame)
         return pl.concat(frames).unique(["index", "quote_date"], maintain_order=True)
 
     def sessions(self, symbol: str, start: date, end: date) -> Sequence[date]:

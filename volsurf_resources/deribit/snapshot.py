@@ -33,7 +33,7 @@ class Snapshot:
     `taken_at` is the exchange's time of the newest quote, `label` what the snapshot is called
     (HHMM in UTC). `missing` names each part that could not be had, and why: with
     any, the snapshot is partial. `candles` and `levels` (the volatility index) are hourly bars of
-    the past, where they were asked for.
+    the past, where they were asked for. One that `is_simulated` was said by no exchange.
     """
 
     symbol: str
@@ -44,6 +44,7 @@ class Snapshot:
     tickers: list[Row]
     index_price: float | str | None = None
     is_testnet: bool = False
+    is_simulated: bool = False
     clock_offset_s: float | None = None
     missing: tuple[str, ...] = ()
     candles: tuple[Candle, ...] = ()

@@ -5,7 +5,7 @@ Belongs here: snapshots in, frames out. Not here: requests, or what is odd (`fin
 A missing side is null in summaries and 0 in tickers: 0 here, where nobody bids or offers. Vols are
 percent, unsolved ones 0: null here. Greeks are in dollars, theta per day, vega and rho per point:
 per year and per 1.00 here. Prices stay in their unit. A ticker is preferred to the summary of the
-same instrument, and each quote keeps its own time. Testnet data say so in `data_source`.
+same instrument, and each quote keeps its own time. `data_source` tells what is not the exchange's.
 """
 
 from bisect import bisect_left
@@ -31,6 +31,7 @@ from volsurf_tables.table import Table
 
 SOURCE = "deribit"
 TESTNET = "deribit testnet"
+SIMULATED = "simulated"
 DAYS_PER_YEAR = 365.0
 _POINTS = 100.0
 _FIELDS = 5  # of a bar without volume
@@ -60,6 +61,13 @@ def quoted(snapshot: Snapshot) -> list[tuple[Option, Row]]:
     return [(option, row) for option, row in named if option is not None]
 
 
+def source_of(snapshot: Snapshot) -> str:
+    """Return the word for `data_source` of what a snapshot holds."""
+    if snapshot.is_simulated:
+        return SIMULATED
+    return TESTNET if snapshot.is_testnet else SOURCE
+
+
 def chain(snapshot: Snapshot) -> pl.DataFrame:
     """Return the rows of `raw_options_chains`, without those whose name is no option's."""
     options = quoted(snapshot)
@@ -75,13 +83,17 @@ def chain(snapshot: Snapshot) -> pl.DataFrame:
         "open_interest_date": day,
         "is_adjusted": False,
         "price_unit": market_of(snapshot.symbol).price_unit,
-        "data_source": TESTNET if snapshot.is_testnet else SOURCE,
+        "data_source": source_of(snapshot),
     }
     return _frame(columns, RAW_OPTIONS_CHAINS, len(options)).sort("contract_id")
 
 
 def underlying_prices(
-    bars: Sequence[Candle], symbol: str, days: Sequence[date], day_range: DayRange
+    bars: Sequence[Candle],
+    symbol: str,
+    days: Sequence[date],
+    day_range: DayRange,
+    source: str = SOURCE,
 ) -> pl.DataFrame:
     """Return daily bars of the days that hourly ones fall into; the volume is in coins."""
     rows = [
@@ -91,7 +103,7 @@ def underlying_prices(
             **bar,
             "dividend": 0.0,
             "split_ratio": 1.0,
-            "data_source": SOURCE,
+            "data_source": source,
         }
         for bar in _daily(bars, days, day_range)
     ]
@@ -99,14 +111,18 @@ def underlying_prices(
 
 
 def index_levels(
-    bars: Sequence[Candle], index: str, days: Sequence[date], day_range: DayRange
+    bars: Sequence[Candle],
+    index: str,
+    days: Sequence[date],
+    day_range: DayRange,
+    source: str = SOURCE,
 ) -> pl.DataFrame:
     """Return daily bars of a volatility index, in points."""
     is_decimal = max((bar[4] for bar in bars), default=_LEAST_POINTS) < _LEAST_POINTS
     scale = _POINTS if is_decimal else 1.0
     in_points = [[bar[0], *(scale * value for value in bar[1:5])] for bar in bars]
     rows = [
-        {"index": index, "snapshot": "EOD", **bar, "data_source": SOURCE}
+        {"index": index, "snapshot": "EOD", **bar, "data_source": source}
         for bar in _daily(in_points, days, day_range)
     ]
     return _of_rows(rows, INDEX_LEVELS)
@@ -144,7 +160,7 @@ def trades(rows: Iterable[Row]) -> pl.DataFrame:
     return pl.DataFrame(told, schema=TRADES, orient="row")
 
 
-def zero_rates(session: date) -> pl.DataFrame:
+def zero_rates(session: date, source: str = SOURCE) -> pl.DataFrame:
     """Return the exchange's curve: it values everything at a rate of 0."""
     rows = [
         {
@@ -152,7 +168,7 @@ def zero_rates(session: date) -> pl.DataFrame:
             "snapshot": "EOD",
             "tenor_years": tenor,
             "zero_rate": 0.0,
-            "source": SOURCE,
+            "source": source,
             "curve_date": session,
         }
         for tenor in (0.0, 1.0)

@@ -108,14 +108,14 @@ def _trading(
     rng = stream(seed, Purpose.ACTIVITY, symbol, session)
     bid, ask, tick = quoted
     n = priced.strike.size
-    taste = _tastes(seed, symbol, priced)
-    trades = BUSIEST[symbol] * taste * _interest(world, symbol, session, priced)
+    liked = _tastes(seed, symbol, priced)
+    trades = BUSIEST[symbol] * liked * _interest(world, symbol, session, priced)
     volume = np.floor(trades * np.exp(0.8 * rng.standard_normal(n)))
     before = previous_session(session)
     age = np.array([(session - t.expiry.listed_on).days for t in priced.terms])[priced.term]
     grown = TURNOVER_DAYS * -np.expm1(-age / AGEING_DAYS) * priced.was_listed
     open_interest = np.floor(
-        BUSIEST[symbol] * taste * grown * _interest(world, symbol, before, priced)
+        BUSIEST[symbol] * liked * grown * _interest(world, symbol, before, priced)
     )
     last = np.round((bid + rng.random(n) * (ask - bid)) / tick) * tick
     sizes = np.ceil(20.0 * np.exp(rng.standard_normal((2, n))) / np.sqrt(1.0 + ask))
@@ -140,12 +140,13 @@ def _interest(world: World, symbol: str, day: date, priced: Priced) -> FloatArra
 def _tastes(seed: int, symbol: str, priced: Priced) -> FloatArray:
     """Lasting popularity of each contract: lognormal, the same on every session."""
     side = np.where(priced.is_call, 0, 1)
-    table = np.stack([_taste(seed, symbol, term.expiry.day) for term in priced.terms])
+    table = np.stack([taste(seed, symbol, term.expiry.day) for term in priced.terms])
     return np.asarray(table[priced.term, priced.strike.astype(np.int64) % TASTES, side])
 
 
 @lru_cache(maxsize=512)
-def _taste(seed: int, symbol: str, expiration: date) -> FloatArray:
+def taste(seed: int, symbol: str, expiration: date) -> FloatArray:
+    """Return the lasting popularity of an expiry's contracts: (TASTES, call and put)."""
     return np.exp(
         0.7 * stream(seed, Purpose.INTEREST, symbol, expiration).standard_normal((TASTES, 2))
     )
