@@ -209,6 +209,8 @@ def test_symbols_of_every_market_are_served(tmp_path, monkeypatch):
             assert surface.at(symbol, **question).implied_vol == there
             assert LocalClient().get_implied_vol(symbol, None, T=0.1, K=told["strike"]).implied_vol
             assert server.ask(f"/v1/{symbol}/dates")[1]["dates"] == [str(DAY)]
+        _, told, _ = server.ask("/v1/BTC/point?tenor=30d&log_moneyness=0.01&snapshot=1300")
+        assert told["detail"].endswith("the snapshots of that day are 1600")
         health = server.ask("/health")[1]["symbols"]
     assert {"BTC", "SPY"} == set(health)
     assert health["BTC"]["last_closed_session"] >= health["SPY"]["last_closed_session"]
