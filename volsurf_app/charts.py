@@ -14,6 +14,7 @@ WIDTH, HEIGHT = 78, 18
 _MARKERS = ("hd", "•", "x", "+")  # tell series apart without colours
 _SEEN = {"hd": "▚"}  # what a marker's name looks like in a legend
 _TENORS = (1, 2, 4, 7, 14, 30, 60, 90, 180, 365, 730, 1460)  # days that a term axis names
+_LARGE, _GAPS = 1e4, 6  # from where ticks are written out, and how many gaps are between them
 
 Numbers = Sequence[float | None]
 
@@ -99,11 +100,21 @@ def chart(
         series = (_upright(*upright, series, size), *series)
     for one in series:
         _draw(figure, one)
+    if not ticks:
+        ticks = _thousands([x for one in series for x in one.x])
     if ticks:
         figure.ruler(0).ticks(list(ticks), list(ticks.values()))
     legend = "  ".join(f"{_SEEN.get(s.marker, s.marker)} {s.name}" for s in series)
     figure.title(f"{title}:  {legend}"[: size.width - 4])
     return str(figure.build().string(not is_coloured))
+
+
+def _thousands(x: Sequence[float]) -> dict[float, str]:
+    """Return ticks over large numbers, which plotext would write as 3.5e4; none over others."""
+    if not x or max(x) < _LARGE:
+        return {}
+    low, step = min(x), (max(x) - min(x)) / _GAPS
+    return {low + n * step: f"{low + n * step:.0f}" for n in range(_GAPS + 1)}
 
 
 def _upright(name: str, x: float, series: Sequence[Series], size: Size) -> Series:

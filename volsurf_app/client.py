@@ -118,16 +118,16 @@ class SurfaceClient(ABC):
 
 
 class LocalClient(SurfaceClient):
-    """The service in this process, over a lake (None: that of the settings)."""
+    """The service in this process, over a lake (None: those of the settings' home)."""
 
     def __init__(self, lake: "Lake | None" = None) -> None:
         from volsurf_app import queries
         from volsurf_resources.settings import Settings
 
-        self._lake = lake or queries.open_lake(Settings())
+        self._lake_of = queries.open_lakes(Settings()).of if lake is None else lambda _: lake
 
     def _ask(self, kind: type[Answer], name: str, symbol: str, asked: Row, which: Row) -> Answer:
-        answer: Answer = _ANSWERS[name](symbol, asked, {"lake": self._lake, **which})
+        answer: Answer = _ANSWERS[name](symbol, asked, {"lake": self._lake_of(symbol), **which})
         return answer
 
 

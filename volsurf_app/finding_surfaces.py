@@ -15,6 +15,7 @@ from volsurf_app.questions import BadQuestion, NotStored
 from volsurf_app.stored_models import StoredHeston, StoredSabr, StoredSmiles, heston_rows
 from volsurf_app.stored_surface import TABLE, Row, StoredSurface
 from volsurf_math.smiles import SMILES, registered_name
+from volsurf_resources.calendars import END_OF_DAY
 from volsurf_resources.lake import Lake
 from volsurf_tables.models import OWN_TABLES, SMILE_MODELS, model_type_of, table_of
 from volsurf_tables.surfaces import IS_STANDARD
@@ -159,6 +160,10 @@ def _missing(
     if known_at is not None:
         return f"no surface of {symbol} for {day} was known at {known_at:%Y-%m-%d %H:%M:%S} UTC"
     told = f"no {model} surface of {symbol} is stored for {day} {snapshot}"
+    rows = lake.read(TABLE, [day], symbols=[symbol], columns=["snapshot"], snapshot=None)
+    names = rows["snapshot"].unique().sort().to_list()
+    if snapshot != END_OF_DAY and snapshot not in names:
+        return f"{told}; the snapshots of that day are {', '.join(names)}"
     models = [
         other
         for other in MODELS

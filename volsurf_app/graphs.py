@@ -76,7 +76,7 @@ def new_figure() -> Figure:
     smile, errors = figure.add_axes(UPPER), figure.add_axes(LOWER)
     smile.set_ylabel("implied volatility (% per year)")
     smile.tick_params(labelbottom=False)
-    errors.set_ylabel("quote - curve\n(vol points)", fontsize=9)
+    errors.set_ylabel("curve - quote\n(vol points)", fontsize=9)
     errors.set_xlabel("strike (USD)")
     for axes in (smile, errors):
         axes.yaxis.set_label_coords(-0.045, 0.5)
@@ -223,10 +223,10 @@ def _draw_curve(axes: Axes, picture: SmilePicture) -> None:
 
 
 def _draw_errors(axes: Axes, picture: SmilePicture) -> None:
-    """Draw the fitted quotes as seen from the curve: zero inside a bar is inside bid-ask."""
+    """Draw the curve as seen from the fitted quotes: zero inside a bar is inside bid-ask."""
     used = picture.quotes.filter("is_used", pl.col("model_vol").is_not_null())
     vols = ("iv_bid", "iv_mid", "iv_ask")
-    used = used.with_columns(pl.col(name) - pl.col("model_vol") for name in vols)
+    used = used.with_columns((pl.col("model_vol") - pl.col(name)).alias(name) for name in vols)
     band = 100.0 * (picture.smile["atm_vol_std_error"] or 0.0)
     axes.fill_between(used["strike"], -band, band, color=BAND, alpha=0.45, linewidth=0)
     axes.axhline(0.0, color=CURVE, linewidth=1.2, zorder=4)
@@ -234,5 +234,5 @@ def _draw_errors(axes: Axes, picture: SmilePicture) -> None:
         rows = used.filter(pl.col("option_type") == side)
         axes.add_collection(_bars(rows, colour, 0.8), autolim=False)
         axes.plot(rows["strike"], 100.0 * rows["iv_mid"], marker, markersize=3.5, color=colour)
-    reach = 1.15 * float(np.abs(100.0 * used.select(vols).to_numpy()).max())
+    reach = 1.15 * float(np.nanmax(np.abs(100.0 * used.select(vols).to_numpy())))
     axes.set_ylim(-reach, reach)

@@ -120,6 +120,14 @@ def as_day(text: Day) -> date:
         raise BadQuestion(f"a date is written YYYY-MM-DD, was {text[:40]!r}") from None
 
 
+def as_range(start: Day, end: Day) -> tuple[date, date]:
+    """Return the first and the last day of a range; BadQuestion where it runs backwards."""
+    first, last = as_day(start), as_day(end)
+    if first > last:
+        raise BadQuestion(f"a range starts before it ends, was {first} to {last}")
+    return first, last
+
+
 def as_instant(text: datetime | str | None) -> datetime | None:
     """Return a time with its zone, of a time or of ISO 8601; None stays None."""
     if text is None:

@@ -65,8 +65,8 @@ class StoredHeston(StoredSurface):
         return str(self.law["reason"] or self.law["status"])
 
     def origin_of(self, row: Row) -> Row:
-        """Return the law, at one expiry."""
-        return self.law | row
+        """Return the law, at one expiry; the error is the law's, of all expiries together."""
+        return self.law | row | {"rmse": self.law["rmse"]}
 
     def surface_of(self, slices: Sequence[Row]) -> Surface:
         """Return the law at the times of some slices."""
@@ -104,9 +104,12 @@ class StoredHeston(StoredSurface):
 
 
 def heston_rows(smiles: pl.DataFrame, law: Row) -> pl.DataFrame:
-    """Return the listed expiries with the quotes' ranges, and the law's outcome as their own."""
+    """Return the listed expiries with the quotes' ranges, and the law's outcome as their own.
+
+    The law's error, of all expiries together, is that of none of them.
+    """
     fields = {
         name: pl.when(HAS_SMILE).then(pl.lit(law[name], dtype)).otherwise(pl.col(name))
-        for name, dtype in {"status": pl.String, "reason": pl.String, "rmse": pl.Float64}.items()
+        for name, dtype in {"status": pl.String, "reason": pl.String}.items()
     }
-    return smiles.select(*_FRAME, **fields)
+    return smiles.select(*_FRAME, **fields, rmse=pl.lit(None, pl.Float64))

@@ -29,6 +29,7 @@ from volsurf_app.questions import (
     Where,
     as_day,
     as_instant,
+    as_range,
     as_snapshot,
     as_symbol,
     when,
@@ -95,7 +96,7 @@ def at(
         Where, exactly one: ln(strike / forward); undiscounted forward delta, negative for puts;
         USD.
     lake
-        Where to look; None for the lake of the settings.
+        Where to look; None for the lake of the symbol's market, by the settings.
     **which
         Session, model, snapshot and time of knowledge, as `Which` names them.
 
@@ -183,10 +184,10 @@ def history(
 
     Columns: quote_date, implied_vol, std_error, log_moneyness, strike, forward, tte_years, status,
     reason. Sessions without a surface are absent; a listed expiry that a session does not have is
-    a row of status `no_expiry`.
+    a row of status `no_expiry`. BadQuestion where `start` is after `end`.
     """
-    first, last = as_day(start), as_day(end)
-    lake = lake or _own_lake()
+    first, last = as_range(start, end)
+    lake = lake or _own_lake(symbol)
     days = [day for day in lake.days(TABLE) if first <= day <= last]
     asked = as_symbol(symbol)
     found = stored_surfaces(
@@ -263,7 +264,7 @@ def _delta(vol: float | None, k: float | None, tte: float | None) -> float | Non
 
 def open_surface(symbol: str, lake: "Lake | None" = None, **which: Unpack[Which]) -> StoredSurface:
     """Return the stored surface of a session; errors as for `at`."""
-    lake, asked, on = lake or _own_lake(), as_symbol(symbol), which.get("on")
+    lake, asked, on = lake or _own_lake(symbol), as_symbol(symbol), which.get("on")
     known_at = as_instant(which.get("known_at"))
     return stored_surface(
         lake,
@@ -281,11 +282,12 @@ def last_session(lake: "Lake", symbol: str, known_at: datetime | None = None) ->
     return known or last_day(lake, TABLE, symbol) or date.min
 
 
-def _own_lake() -> "Lake":
+def _own_lake(symbol: str) -> "Lake":
     from volsurf_app import queries
     from volsurf_resources.settings import Settings
 
-    return queries.open_lake(Settings())
+    settings = Settings()
+    return queries.open_lake(settings.for_market(settings.market_of(as_symbol(symbol))))
 
 
 def _certificate(stored: StoredSurface) -> SurfaceCertificate | None:

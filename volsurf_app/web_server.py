@@ -22,12 +22,12 @@ def serve(settings: Settings, port: int | None = None) -> None:
     from starlette.routing import Route
     from streamlit.starlette import App
 
-    from volsurf_app import queries
     from volsurf_app.pages import application, drawing
     from volsurf_app.pages.ahead import soon
+    from volsurf_app.queries.seen import markets_of
 
     async def health(_: Any) -> Any:
-        held = queries.symbols(queries.open_lake(settings))
+        held = list(markets_of(settings))
         return JSONResponse({"status": "ok", "symbols": held, "pages": list(application.PAGES)})
 
     async def script(_: Any) -> Any:

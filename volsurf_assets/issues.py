@@ -23,7 +23,7 @@ IDENTITY = ["symbol", "quote_date", "snapshot", "contract_id"]
 @table_asset(
     QUOTE_ISSUES,
     reads=[RAW_OPTIONS_CHAINS, OPTION_QUOTES, IMPLIED_FORWARDS],
-    code_version="3",
+    code_version="4",
     picture=lambda rows: sparkline(rows["rule"].value_counts(sort=True)["count"]),
 )
 def quote_issues(session: Session) -> pl.DataFrame:

@@ -39,7 +39,7 @@ FROM_FORWARDS = (
 @table_asset(
     OPTION_QUOTES,
     reads=[RAW_OPTIONS_CHAINS, IMPLIED_FORWARDS, UNDERLYING_PRICES],
-    code_version="4",
+    code_version="5",
     picture=lambda rows: sparkline(rows.filter("is_liquid")["iv_mid"]),
 )
 def option_quotes(session: Session) -> pl.DataFrame:

@@ -18,8 +18,9 @@ from tests.app.server import serving
 from tests.app.test_client import forwards
 from tests.assets.handmade import DAY
 from tests.assets.test_surfaces import smiles
-from volsurf_app import surface
+from volsurf_app import queries, surface
 from volsurf_app.api.application import LOOPBACK, Unprotected, options_of, short_pauses
+from volsurf_app.client import LocalClient
 from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings
 
@@ -68,6 +69,8 @@ def test_point_is_that_of_python(server, lake):
         ("/v1/SPX/point?tenor=30d&strike=100&date=2026-01-03", 404),
         ("/v1/SPX/point?expiry=2031-01-01&strike=100", 404),
         ("/v1/SPX/point?tenor=30d&strike=0", 422),
+        ("/v1/SPX/history?tenor=30d&strike=100&start=2026-01-03&end=2026-01-02", 422),
+        ("/v1/SPX/history/fitted_surfaces/atm_vol?start=2026-01-03&end=2026-01-02", 422),
         ("/v1/SPX/point?tenor=30d&strike=-1", 422),
         ("/v1/SPX/point?tenor=30d&strike=nan", 422),
         ("/v1/SPX/point?tenor=30d&strike=1e400", 422),
@@ -187,6 +190,30 @@ def test_empty_store_and_half_filled_store(tmp_path):
         )
         assert server.ask(f"/v1/SPX/why?expiry={EXPIRY}&strike=100")[0] == 404
         assert server.ask("/health")[1]["symbols"]["SPX"]["last_session"] == str(DAY)
+
+
+def test_symbols_of_every_market_are_served(tmp_path, monkeypatch):
+    """R007: one process answers for funds and coins, each out of the lake of its market."""
+    settings = Settings(volsurf_home=tmp_path)
+    lakes = queries.open_lakes(settings)
+    funds, coins = lakes.of("SPY"), lakes.of("BTC")
+    funds.replace("fitted_surfaces", DAY, smiles(symbol="SPY"))
+    coins.replace("fitted_surfaces", DAY, smiles(symbol="BTC", level=0.5, snapshot="1600"))
+    question = {"tenor": "30d", "log_moneyness": 0.01}
+    monkeypatch.setenv("VOLSURF_HOME", str(tmp_path))
+    with serving(settings) as server:
+        for symbol, lake in {"SPY": funds, "BTC": coins}.items():
+            there = surface.at(symbol, **question, lake=lake).implied_vol
+            told = server.ask(f"/v1/{symbol}/point?tenor=30d&log_moneyness=0.01")[1]
+            assert told["implied_vol"] == there
+            assert surface.at(symbol, **question).implied_vol == there
+            assert LocalClient().get_implied_vol(symbol, None, T=0.1, K=told["strike"]).implied_vol
+            assert server.ask(f"/v1/{symbol}/dates")[1]["dates"] == [str(DAY)]
+        _, told, _ = server.ask("/v1/BTC/point?tenor=30d&log_moneyness=0.01&snapshot=1300")
+        assert told["detail"].endswith("the snapshots of that day are 1600")
+        health = server.ask("/health")[1]["symbols"]
+    assert {"BTC", "SPY"} == set(health)
+    assert health["BTC"]["last_closed_session"] >= health["SPY"]["last_closed_session"]
 
 
 def test_damaged_file_is_a_problem_that_passes(tmp_path):

@@ -45,6 +45,10 @@ def test_fetch_build_graphs(volsurf, tmp_path, exchange):
     assert "3 fitted" in said
     assert re.search(r"BTC: 1 done \(\d+\.\d s\)", said)
     assert len(list((tmp_path / "trace").glob("*.csv"))) == 2
+    code, said, _ = volsurf("show", "surface", "BTC")
+    assert code == 0
+    assert re.search(r"quotes of \d\d:\d\d UTC, BTC", said)
+    assert "bid coin" in said
     code, said, _ = volsurf("crypto", "graphs", "BTC", "--out", tmp_path / "graphs")
     assert code == 0
     assert len(list((tmp_path / "graphs").glob("BTC_*.png"))) == 3

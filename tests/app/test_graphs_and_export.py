@@ -93,7 +93,10 @@ def test_a_drawn_smile_shows_the_numbers_of_its_picture(lake):
         for word, rows in (("puts", puts), ("calls", calls)):
             line = lines[f"{word} fitted, bid to ask ({rows.height})"]
             assert list(line.get_ydata()) == (100 * rows["iv_mid"]).to_list()
-        assert sum(len(line.get_xdata()) for line in errors.lines[1:-1]) == used.height
+        drawn = [y for line in errors.lines[1:-1] for y in line.get_ydata()]
+        assert drawn == pytest.approx(
+            [*puts["error_vol_points"], *calls["error_vol_points"]], abs=1e-12
+        )
         assert any("one standard error" in label for label in labels)
         assert (smile.get_ylabel(), errors.get_xlabel()) == (
             "implied volatility (% per year)",

@@ -15,7 +15,7 @@ from textual.widgets import DataTable, Static
 
 from tests.app.conftest import DAYS
 from volsurf_app import queries
-from volsurf_app.charts import Series, Size, line_chart, term_chart
+from volsurf_app.charts import Series, Size, chart, line_chart, term_chart
 from volsurf_app.cli.console import console
 from volsurf_app.terminal import app as app_module
 from volsurf_app.terminal.app import Dashboard
@@ -266,7 +266,7 @@ def test_exports_read_back_as_what_is_shown(lake, tmp_path):
             await pilot.pause()
             expected += 2 * len(app.content.parts)
             for part in app.content.parts:
-                stem = f"SPY_{LAST}_{part.title}".replace(" ", "_")
+                stem = f"SPY_{LAST}_svi_{part.title}".replace(" ", "_")
                 read = pl.read_csv(tmp_path / f"{stem}.csv", infer_schema_length=None)
                 rows = json.loads((tmp_path / f"{stem}.json").read_text())
                 assert read.columns == part.rows.columns == list(rows[0])
@@ -328,8 +328,30 @@ def test_sections_of_every_model_are_printed(volsurf, lake, name, model):
         )
         curve = picture.quotes.filter("is_used")["model_vol"].to_list()
         assert [quote["model_vol"] for quote in told["quotes"]] == curve
+    if name == "surface":
+        errors_of = {row["expiration_date"]: row["rmse"] for row in told["expiries"] if row["rmse"]}
+        pictures = queries.smile_pictures(lake, "SPY", LAST, model_type=model, statuses=("fitted",))
+        assert {str(one.smile["expiration_date"]): one.smile["rmse"] for one in pictures} == (
+            pytest.approx(errors_of, rel=1e-9)
+        )
     if name == "history":
-        assert set(told["history"][0]) > {"quote_date", "atm_vol", "status"}
+        newest = told["history"][0]
+        assert set(newest) > {"quote_date", "atm_vol", "status"}
+        assert newest["atm_vol"] > 0.0
+        is_constant = model in ("SVI", "SSVI", "HESTON")
+        assert ("nearest to 30 days" in told["headline"]) == (not is_constant)
+        if not is_constant:
+            rows = queries.expiries(lake, "SPY", LAST, model=model)
+            day = date.fromisoformat(newest["expiration_date"])
+            (own,) = rows.filter(expiration_date=day, status="fitted").rows(named=True)
+            assert newest["atm_vol"] == own["atm_vol"]
+            assert newest["skew_25delta"] == own["skew_25delta"]
+
+
+def test_a_model_that_is_not_stored_has_no_history(volsurf):
+    code, _, errors = volsurf("show", "history", "--model", "convex")
+    assert code == 1
+    assert "no CONVEX smiles of SPY from" in errors
 
 
 def test_an_error_of_the_lake_is_told_and_survived(own_lake):
@@ -365,6 +387,12 @@ def test_a_gap_in_a_series_is_a_gap_in_its_chart():
     whole = line_chart("vol", [*DAYS, *DAYS, DAYS[0]], {"a": [1.0] * 7}, is_coloured=False)
     (row,) = (line for line in whole.splitlines()[1:] if "▀" in line or "▄" in line)
     assert " " not in row.partition("┤")[2].rstrip("│").strip()
+
+
+def test_strikes_of_coins_are_written_out():
+    drawn = chart("vol", [Series("a", [35e3, 7e4, 15e4], [1, 2, 3], "hd")], is_coloured=False)
+    below = drawn.splitlines()[-1].split()
+    assert (below[0], below[-1]) == ("35000", "150000")
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -143,6 +143,13 @@ def test_before_anything_was_known_that_is_said(look):
     assert not test.metric
 
 
+def test_a_surface_that_was_not_known_yet_is_not_said_to_be_missing(look, settings):
+    at = Lake(settings.lake_root).footer("raw_options_chains", NEWEST).known_at
+    test = look(known_at=at.isoformat())
+    assert f"No SVI surface of SPY on {NEWEST} was known at {at:%Y-%m-%d %H:%M}" in words(test)
+    assert "volsurf eod" not in words(test)
+
+
 @pytest.mark.parametrize("text", ["soon", "", "2026-13-01"])
 def test_a_time_that_is_none_is_now(look, text):
     assert "as known" not in words(look(known_at=text))

@@ -32,6 +32,26 @@ def book(mids, half_spread, is_call=True):
     }
 
 
+def test_prices_on_a_straight_line_break_nothing():
+    """Seen on SPY of August 2026: one tick from strike to strike, violations of 3e-17 dollars."""
+    ticks = np.arange(1, 60)
+    strike, forward = 500.0 + 5.0 * ticks, np.full(ticks.size, 800.0)
+    is_call = np.zeros(ticks.size, bool)
+    one = {"strike": strike, "bid": 0.01 * ticks, "ask": 0.01 * ticks + 0.01, "is_call": is_call}
+    flat = {"strike": strike, "bid": strike - 500.3, "ask": strike - 500.3, "is_call": is_call}
+    for quotes in (one, flat):
+        quotes["group"] = np.zeros(ticks.size, np.int64)
+        both = {name: np.tile(column, 2) for name, column in quotes.items()}
+        both["group"] = np.repeat([0, 1], ticks.size)
+        for test in (
+            butterfly_test(**quotes),
+            vertical_test(**quotes),
+            calendar_test(**both, forward=np.tile(forward, 2), discount_factor=0.97),
+        ):
+            assert not test.is_executable.any()
+            assert not test.is_mid_only.any()
+
+
 class TestVertical:
     def test_a_call_dearer_than_the_lower_strike(self):
         quotes = book([12.0, 8.0, 9.0, 4.0], 0.2)

@@ -16,7 +16,7 @@ from volsurf_app.api.limits import App, Limits
 from volsurf_app.api.observing import Metrics, Observed
 from volsurf_app.api.problems import tell_problems
 from volsurf_app.api.routes import routes_of
-from volsurf_app.queries import open_lake
+from volsurf_app.queries import open_lakes
 from volsurf_resources.settings import Settings
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -37,7 +37,7 @@ def application(settings: Settings) -> tuple[FastAPI, App]:
         version="1",
     )
     metrics = Metrics()
-    api.include_router(routes_of(open_lake(settings), settings, metrics))
+    api.include_router(routes_of(open_lakes(settings), settings, metrics))
     tell_problems(api)
     return api, Observed(Limits(api, settings), metrics)
 

@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from pydantic import BaseModel, Field
 
 from volsurf_app.api.limits import App, Message, Receive, Scope, Send
+from volsurf_app.queries import Lakes
 from volsurf_app.stored_surface import TABLE
-from volsurf_resources.lake import Lake
 
 _LOG = logging.getLogger("volsurf.api")
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0)
@@ -23,35 +23,39 @@ class Freshness(BaseModel):
     """How far the stored surfaces of one symbol reach."""
 
     last_session: date
+    last_closed_session: date = Field(description="By the calendar of the symbol's own market.")
     sessions_behind: int = Field(description="Closed sessions since then without a surface.")
     known_at: datetime
 
 
 class Health(BaseModel):
-    """What the store holds, against the exchange's calendar."""
+    """What the stores of all markets hold, each against the calendar of its exchange."""
 
     status: Literal["ok", "stale", "empty"] = Field(
         description="ok: some symbol has the last closed session; stale: none has; empty: no data."
     )
-    last_closed_session: date
+    last_closed_session: date = Field(description="By the calendar of the server's market.")
     symbols: dict[str, Freshness]
 
 
-def health_of(lake: Lake, now: datetime) -> Health:
+def health_of(lakes: Lakes, now: datetime) -> Health:
     """Return the freshness of every symbol's surfaces."""
-    closed = lake.calendar.latest_closed_session(now)
     symbols: dict[str, Freshness] = {}
-    for day in reversed(lake.days(TABLE)[-30:]):
-        footer = lake.footer(TABLE, day)
-        for symbol in footer.parts if footer else ():
-            if footer is not None and symbol not in symbols:
-                symbols[symbol] = Freshness(
-                    last_session=day,
-                    sessions_behind=max(len(lake.calendar.sessions(day, closed)) - 1, 0),
-                    known_at=footer.known_at,
-                )
-    is_fresh = any(one.last_session >= closed for one in symbols.values())
+    for lake in lakes.by_market.values():
+        closed = lake.calendar.latest_closed_session(now)
+        for day in reversed(lake.days(TABLE)[-30:]):
+            footer = lake.footer(TABLE, day)
+            for symbol in footer.parts if footer else ():
+                if footer is not None and symbol not in symbols and lakes.of(symbol) is lake:
+                    symbols[symbol] = Freshness(
+                        last_session=day,
+                        last_closed_session=closed,
+                        sessions_behind=max(len(lake.calendar.sessions(day, closed)) - 1, 0),
+                        known_at=footer.known_at,
+                    )
+    is_fresh = any(one.last_session >= one.last_closed_session for one in symbols.values())
     status = "ok" if is_fresh else "stale" if symbols else "empty"
+    closed = lakes.settings.calendar.latest_closed_session(now)
     return Health(status=status, last_closed_session=closed, symbols=symbols)
 
 
@@ -77,9 +81,9 @@ class Metrics:
             registry=self._registry,
         )
 
-    def text(self, lake: Lake) -> bytes:
+    def text(self, lakes: Lakes) -> bytes:
         """Return the exposition, freshness included."""
-        for symbol, one in health_of(lake, datetime.now(UTC)).symbols.items():
+        for symbol, one in health_of(lakes, datetime.now(UTC)).symbols.items():
             self._behind.labels(symbol).set(one.sessions_behind)
         return generate_latest(self._registry)
 

@@ -6,6 +6,7 @@ event loop; what may read many files runs in a thread.
 
 from datetime import UTC, datetime
 from datetime import date as Date
+from itertools import chain
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
@@ -27,13 +28,13 @@ from volsurf_app.api.observing import Health, Metrics, health_of
 from volsurf_app.api.problems import MEDIA_TYPE, Problem
 from volsurf_app.client import STANDARD_GRID, GridSpec
 from volsurf_app.contract_greeks import greeks
+from volsurf_app.queries import Lakes
 from volsurf_app.queries import symbols as stored_symbols
 from volsurf_app.queries.column_history import ColumnHistory, column_history
 from volsurf_app.queries.why import as_plain, why
 from volsurf_app.questions import NotStored, as_symbol, when, where
 from volsurf_app.stored_surface import TABLE
 from volsurf_app.surface_answers import UNITS, ContractGreeks, SurfaceGrid, SurfacePoint, SviParams
-from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings
 
 Symbol = Annotated[
@@ -53,7 +54,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 class Symbols(BaseModel):
-    """Symbols of the newest stored session."""
+    """Symbols of the newest stored session of every market."""
 
     symbols: list[str]
 
@@ -74,14 +75,14 @@ class PointHistory(BaseModel):
     units: dict[str, str]
 
 
-def routes_of(lake: Lake, settings: Settings, metrics: Metrics) -> APIRouter:
-    """Return the endpoints over a lake."""
+def routes_of(lakes: Lakes, settings: Settings, metrics: Metrics) -> APIRouter:
+    """Return the endpoints over the lakes of a home."""
     router = APIRouter(responses=PROBLEMS)
-    _add_points(router, lake, settings)
-    _add_origins(router, lake)
-    _add_grids(router, lake, settings)
-    _add_histories(router, lake, settings)
-    _add_state(router, lake, metrics)
+    _add_points(router, lakes, settings)
+    _add_origins(router, lakes)
+    _add_grids(router, lakes, settings)
+    _add_histories(router, lakes, settings)
+    _add_state(router, lakes, metrics)
     return router
 
 
@@ -89,7 +90,7 @@ def _json(adapter: TypeAdapter[Any], answer: Any) -> Response:
     return Response(adapter.dump_json(answer), media_type="application/json")
 
 
-def _add_points(router: APIRouter, lake: Lake, settings: Settings) -> None:
+def _add_points(router: APIRouter, lakes: Lakes, settings: Settings) -> None:
     point, points = TypeAdapter(SurfacePoint), TypeAdapter(list[SurfacePoint])
 
     @router.get("/v1/{symbol}/implied_vol", response_model=SurfacePoint)
@@ -97,19 +98,23 @@ def _add_points(router: APIRouter, lake: Lake, settings: Settings) -> None:
         symbol: Symbol, asked: Annotated[ImpliedVolQuestion, Query()]
     ) -> Response:
         """Return the vol at a strike and a time."""
-        answer = surface.at(symbol, **asked.when(), strike=asked.K, **asked.which(), lake=lake)
+        answer = surface.at(
+            symbol, **asked.when(), strike=asked.K, **asked.which(), lake=lakes.of(symbol)
+        )
         return _json(point, answer)
 
     @router.get("/v1/{symbol}/point", response_model=SurfacePoint)
     async def get_point(symbol: Symbol, asked: Annotated[PointQuestion, Query()]) -> Response:
         """Return one point: when (tenor, tte or expiry), where (moneyness, delta or strike)."""
-        return _json(point, surface.at(symbol, **asked.point(), **asked.which(), lake=lake))
+        return _json(
+            point, surface.at(symbol, **asked.point(), **asked.which(), lake=lakes.of(symbol))
+        )
 
     @router.post("/v1/{symbol}/points", response_model=list[SurfacePoint])
     def get_points(symbol: Symbol, asked: Points) -> Response:
         """Return many points of one surface."""
         _refuse_large(len(asked.points), settings)
-        stored = surface.open_surface(symbol, lake, **asked.which())
+        stored = surface.open_surface(symbol, lakes.of(symbol), **asked.which())
         found = [
             surface.point_of(
                 stored,
@@ -121,18 +126,20 @@ def _add_points(router: APIRouter, lake: Lake, settings: Settings) -> None:
         return _json(points, found)
 
 
-def _add_origins(router: APIRouter, lake: Lake) -> None:
+def _add_origins(router: APIRouter, lakes: Lakes) -> None:
     params, option, plain = TypeAdapter(SviParams), TypeAdapter(ContractGreeks), TypeAdapter(Any)
 
     @router.get("/v1/{symbol}/svi_params", response_model=SviParams)
     async def get_svi_params(symbol: Symbol, chosen: Annotated[Chosen, Query()]) -> Response:
         """Return the stored SVI parameters of every listed expiry."""
-        return _json(params, surface.svi_params(symbol, **chosen.which(), lake=lake))
+        return _json(params, surface.svi_params(symbol, **chosen.which(), lake=lakes.of(symbol)))
 
     @router.get("/v1/{symbol}/greeks", response_model=ContractGreeks)
     async def get_greeks(symbol: Symbol, asked: Annotated[OptionQuestion, Query()]) -> Response:
         """Return premium and greeks of an option at the surface's vol."""
-        return _json(option, greeks(symbol, **asked.option(), **asked.which(), lake=lake))
+        return _json(
+            option, greeks(symbol, **asked.option(), **asked.which(), lake=lakes.of(symbol))
+        )
 
     @router.get("/v1/{symbol}/why", response_model=dict[str, Any])
     def get_why(symbol: Symbol, asked: Annotated[PointQuestion, Query()]) -> Response:
@@ -140,10 +147,12 @@ def _add_origins(router: APIRouter, lake: Lake) -> None:
         is_point = any(x is not None for x in (asked.log_moneyness, asked.delta, asked.strike))
         place = where(asked.log_moneyness, asked.delta, asked.strike) if is_point else None
         time = when(asked.tenor, asked.tte, asked.expiry, asked.root)
-        return _json(plain, as_plain(why(symbol, time, place, **asked.which(), lake=lake)))
+        return _json(
+            plain, as_plain(why(symbol, time, place, **asked.which(), lake=lakes.of(symbol)))
+        )
 
 
-def _add_grids(router: APIRouter, lake: Lake, settings: Settings) -> None:
+def _add_grids(router: APIRouter, lakes: Lakes, settings: Settings) -> None:
     grid = TypeAdapter(SurfaceGrid)
 
     def answer(symbol: str, asked: Grid) -> Response:
@@ -151,7 +160,9 @@ def _add_grids(router: APIRouter, lake: Lake, settings: Settings) -> None:
         spec = STANDARD_GRID if spec == GridSpec(**_LISTS) else spec
         _refuse_large(spec.size, settings)
         times, places = spec.times(), spec.places()
-        return _json(grid, surface.points(symbol, times, places, **asked.which(), lake=lake))
+        return _json(
+            grid, surface.points(symbol, times, places, **asked.which(), lake=lakes.of(symbol))
+        )
 
     @router.get("/v1/{symbol}/surface", response_model=SurfaceGrid)
     def get_surface(symbol: Symbol, asked: Annotated[Grid, Query()]) -> Response:
@@ -164,18 +175,18 @@ def _add_grids(router: APIRouter, lake: Lake, settings: Settings) -> None:
         return answer(symbol, asked)
 
 
-def _add_histories(router: APIRouter, lake: Lake, settings: Settings) -> None:
+def _add_histories(router: APIRouter, lakes: Lakes, settings: Settings) -> None:
     history = TypeAdapter(PointHistory)
 
     @router.get("/v1/{symbol}/history", response_model=PointHistory)
     def get_history(symbol: Symbol, asked: Annotated[HistoryQuestion, Query()]) -> Response:
         """Return one point through the stored sessions of a range."""
-        _refuse_unknown(lake, symbol)
+        _refuse_unknown(lakes, symbol)
         time = when(asked.tenor, asked.tte, asked.expiry, asked.root)
         place = where(asked.log_moneyness, asked.delta, asked.strike)
         rows = surface.history(
             symbol, time, place, start=asked.start, end=asked.end,
-            model=asked.model, snapshot=asked.snapshot, lake=lake,
+            model=asked.model, snapshot=asked.snapshot, lake=lakes.of(symbol),
         )  # fmt: skip
         told = PointHistory(
             symbol=symbol.upper(),
@@ -195,32 +206,34 @@ def _add_histories(router: APIRouter, lake: Lake, settings: Settings) -> None:
         key: Annotated[list[str], Query(description="name:value of further key columns.")] = [],  # noqa: B006
     ) -> ColumnHistory:
         """Return a column of a table through the stored sessions of a range."""
-        _refuse_unknown(lake, symbol)
-        return column_history(lake, as_symbol(symbol), table, column, start, end, key)
+        _refuse_unknown(lakes, symbol)
+        return column_history(lakes.of(symbol), as_symbol(symbol), table, column, start, end, key)
 
 
-def _add_state(router: APIRouter, lake: Lake, metrics: Metrics) -> None:
+def _add_state(router: APIRouter, lakes: Lakes, metrics: Metrics) -> None:
     @router.get("/v1/symbols")
     def get_symbols() -> Symbols:
-        """Return the symbols of the newest stored session."""
-        return Symbols(symbols=stored_symbols(lake))
+        """Return the symbols of the newest stored session of every market."""
+        return Symbols(
+            symbols=sorted({*chain.from_iterable(map(stored_symbols, lakes.by_market.values()))})
+        )
 
     @router.get("/v1/{symbol}/dates")
     def get_dates(symbol: Symbol) -> Dates:
         """Return the sessions whose surface is stored."""
-        _refuse_unknown(lake, symbol)
+        _refuse_unknown(lakes, symbol)
         asked = as_symbol(symbol)
-        return Dates(symbol=asked, dates=lake.days(TABLE, asked))
+        return Dates(symbol=asked, dates=lakes.of(asked).days(TABLE, asked))
 
     @router.get("/health")
     def get_health() -> Health:
         """Return how far the stored surfaces reach, against the last closed session."""
-        return health_of(lake, datetime.now(UTC))
+        return health_of(lakes, datetime.now(UTC))
 
     @router.get("/metrics", response_class=Response)
     def get_metrics() -> Response:
         """Return the counts of this process in the text format of Prometheus."""
-        return Response(metrics.text(lake), media_type="text/plain; version=0.0.4")
+        return Response(metrics.text(lakes), media_type="text/plain; version=0.0.4")
 
 
 _LISTS: dict[str, Any] = {
@@ -234,6 +247,6 @@ def _refuse_large(size: int, settings: Settings) -> None:
         raise HTTPException(413, told)
 
 
-def _refuse_unknown(lake: Lake, symbol: str) -> None:
-    if surface.last_session(lake, as_symbol(symbol)) == Date.min:
+def _refuse_unknown(lakes: Lakes, symbol: str) -> None:
+    if surface.last_session(lakes.of(symbol), as_symbol(symbol)) == Date.min:
         raise NotStored(f"no surface of {as_symbol(symbol)} is stored")

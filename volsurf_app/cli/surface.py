@@ -269,9 +269,8 @@ def _show_slices(answer: "SurfacePoint | ContractGreeks") -> None:
         if one.passes_no_arbitrage is None:
             verdict = "not tested"
         fit = f", RMSE {one.rmse:.3f} vol points" if one.rmse is not None else ""
-        console.print(
-            f"from {one.root} {one.expiration_date}: {one.status}{fit}, {verdict}", markup=False
-        )
+        told = f"{one.status}{fit}, {verdict}" + (f" ({one.reason})" if one.reason else "")
+        console.print(f"from {one.root} {one.expiration_date}: {told}", markup=False)
     console.print(
         f"known at {answer.known_at:%Y-%m-%d %H:%M:%S} UTC, content {answer.content_hash[:12]}"
     )

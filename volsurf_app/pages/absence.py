@@ -5,10 +5,14 @@ Belongs here: words. Not here: finding out what there is.
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from volsurf_resources.settings import Settings
+
+if TYPE_CHECKING:
+    from volsurf_app.pages.choice import Choice
 
 _MOST_DAYS = 8  # that are named one by one
 
@@ -64,11 +68,17 @@ def tell_no_session(
     st.button(f"Show {nearest}", on_click=forget)
 
 
-def tell_unfitted(settings: Settings, symbol: str, day: date, model: str, missing: str) -> None:
-    """Say that a stored chain has no surface of a model."""
+def tell_unfitted(choice: "Choice", missing: str) -> None:
+    """Say that a stored chain has no surface of a model, or had none at the time chosen."""
+    if (at := choice.lake.known_at) is not None:
+        st.warning(
+            f"No {choice.model} surface of {choice.symbol} on {choice.day} was known at "
+            f"{at:%Y-%m-%d %H:%M} UTC. Choose a later time, or none, in the sidebar."
+        )
+        return
     st.warning(f"{missing[:1].upper()}{missing[1:]}.")
-    st.markdown(f"The chain is stored; this fits {model} to it and computes what follows:")
-    st.code(computing(settings, symbol, day), language="bash")
+    st.markdown(f"The chain is stored; this fits {choice.model} to it and computes what follows:")
+    st.code(computing(choice.settings, choice.symbol, choice.day), language="bash")
 
 
 def fetching(settings: Settings, symbol: str) -> str:

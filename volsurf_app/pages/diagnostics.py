@@ -68,7 +68,7 @@ def draw(choice: Choice) -> None:
         _numbers(today.row(0, named=True))
     else:
         missing = f"no {choice.model} surface of {choice.symbol} is stored for {choice.day}"
-        tell_unfitted(choice.settings, choice.symbol, choice.day, choice.model, missing)
+        tell_unfitted(choice, missing)
     left, right = st.columns(2, gap="medium")
     with left:
         figure = plots.error_figure(history, subtitle(choice))

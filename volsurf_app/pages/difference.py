@@ -54,7 +54,7 @@ def draw(choice: Choice) -> None:
             choice.lake, moves, choice.symbol, before, after, reads=READS, days=days
         )
     except queries.NotStored as missing:
-        tell_unfitted(choice.settings, choice.symbol, choice.day, choice.model, str(missing))
+        tell_unfitted(choice, str(missing))
         return
     _numbers(parts)
     of = f"{choice.symbol} · {_named(before)} → {_named(after)}"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from volsurf_app.pages.choice import CHAINS, Choice
+from volsurf_app import queries
+from volsurf_app.pages.choice import Choice
 from volsurf_app.pages.drawing import draw_figure
 from volsurf_app.plots.style import Figure
 
@@ -32,11 +33,10 @@ def subtitle(choice: Choice) -> str:
 
 
 def price_unit(choice: Choice) -> str:
-    """Return what bid and ask are in: coins may be the unit of prices, dollars are elsewhere."""
+    """Return what bid and ask are in; the funds' chains need not be read for it."""
     if choice.settings.volsurf_market == "us":
         return "USD"
-    rows = choice.lake.read(CHAINS, [choice.day], symbols=[choice.symbol], columns=["price_unit"])
-    return str(rows["price_unit"][0])
+    return queries.price_unit(choice.lake, choice.symbol, choice.day)
 
 
 def picture(

@@ -48,7 +48,7 @@ def draw(choice: Choice) -> None:
         sheet, fits, month = _answers(choice)
     except queries.NotStored as missing:
         heading("Surface", subtitle(choice), "no surface")
-        tell_unfitted(choice.settings, choice.symbol, choice.day, choice.model, str(missing))
+        tell_unfitted(choice, str(missing))
         return
     heading("Surface", subtitle(choice), _told(fits))
     _numbers(choice, fits, month)

@@ -37,7 +37,7 @@ def draw(choice: Choice) -> None:
         smiles, laws, points = answers(choice)
     except queries.NotStored as missing:
         heading("Term structure", subtitle(choice), "no surface")
-        tell_unfitted(choice.settings, choice.symbol, choice.day, choice.model, str(missing))
+        tell_unfitted(choice, str(missing))
         return
     law = laws.row(-1, named=True)
     n = law["num_expirations"] or 0

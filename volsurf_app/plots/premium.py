@@ -40,7 +40,7 @@ def series_figure(rows: pl.DataFrame, names: Compared, subtitle: str) -> Figure:
         names.premium_name, days, rows[names.premium].to_list(), style.PREMIUM, ".2%",
     )  # fmt: skip
     figure.add(premium, strip=2)
-    figure.axis("y", title="volatility, annual", tickformat=".1~%")
+    figure.axis("y", title="volatility, annual", tickformat=".1~%", rangemode="nonnegative")
     figure.axis("y", strip=2, title="premium, vol", tickformat=".1%")
     figure.axis("y", strip=2, zeroline=True, zerolinecolor=style.EXTRAPOLATED)
     if rows[names.premium].is_null().all():

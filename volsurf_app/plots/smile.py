@@ -150,7 +150,7 @@ def _frame(figure: Figure, picture: SmilePicture) -> None:
     """Show what was fitted and its extrapolation; far quotes are there to be zoomed to."""
     figure.axis("y", title="implied vol, annual", tickformat=".1~%")
     figure.axis(
-        "y", strip=2, title="fit − mid,<br>vol points", nticks=4,
+        "y", strip=2, title="fit − mid,<br>vol points", nticks=style.STRIP_TICKS,
         zeroline=True, zerolinecolor=style.EXTRAPOLATED,
     )  # fmt: skip
     figure.axis("x", title="strike, USD", tickformat=",")

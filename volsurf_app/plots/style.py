@@ -25,6 +25,7 @@ DIVERGING = [[0.0, "#2f6db5"], [0.5, "#f7f7f5"], [1.0, "#c8553d"]]  # fell, same
 FONT = '"Source Sans 3", "Source Sans Pro", "Source Sans", "Helvetica Neue", Arial, sans-serif'
 _HEIGHT = 380
 _FEW_POINTS = 60
+STRIP_TICKS = 6  # of a low axis; of fewer, a coarse step can leave one, which is no scale
 _FEW_SESSIONS = 4
 _GAP = 0.045  # between strips, share of the height
 

@@ -29,7 +29,9 @@ _UNITS = {
     "nu": "ν, per √year",
 }
 _UNITS_OF = {"HESTON": {"sigma": "σ, per year"}}
-_NO_PARAMETERS = ("quote_date", "root", "expiration_date", "days", "rmse", "status")
+_NO_PARAMETERS = (
+    "quote_date", "root", "expiration_date", "days", "atm_vol", "skew_25delta", "rmse", "status",
+)  # fmt: skip
 
 
 def term_figure(
@@ -133,7 +135,8 @@ def strips(
     for n, name in enumerate(names, start=1):
         trace = style.line(name, days, history[name].to_list(), style.FIT, unit, showlegend=False)
         figure.add(trace, strip=n)
-        figure.axis("y", strip=n, title=columns[name].replace(", ", ",<br>"), nticks=4)
+        told = columns[name].replace(", ", ",<br>")
+        figure.axis("y", strip=n, title=told, nticks=style.STRIP_TICKS)
     figure.axis("x", **style.sessions(days))
     figure.layout["hovermode"] = "x"
     return figure

@@ -6,16 +6,25 @@ computed that a table holds. Not here: how an answer is printed or drawn.
 
 from volsurf_app.queries.absence import NotStored, listed
 from volsurf_app.queries.contents import table_names, table_rows
-from volsurf_app.queries.holdings import coverage, first_and_last, last_writes, open_lake, symbols
+from volsurf_app.queries.holdings import (
+    Lakes,
+    coverage,
+    first_and_last,
+    last_writes,
+    open_lake,
+    open_lakes,
+    symbols,
+)
 from volsurf_app.queries.logs import api_calls, last_run
 from volsurf_app.queries.models import heston, model_scores
 from volsurf_app.queries.pictures import SmilePicture, smile_picture, smile_pictures
 from volsurf_app.queries.quality import is_of_marks, issues, vendor_differences
-from volsurf_app.queries.snapshots import expiries, sessions_until, strikes
+from volsurf_app.queries.snapshots import expiries, price_unit, sessions_until, strikes
 from volsurf_app.queries.surfaces import fit_summary, overview, smiles, term_structure
 from volsurf_app.queries.variance import premium, premium_by_tenor
 
 __all__ = [
+    "Lakes",
     "NotStored",
     "SmilePicture",
     "api_calls",
@@ -31,9 +40,11 @@ __all__ = [
     "listed",
     "model_scores",
     "open_lake",
+    "open_lakes",
     "overview",
     "premium",
     "premium_by_tenor",
+    "price_unit",
     "sessions_until",
     "smile_picture",
     "smile_pictures",

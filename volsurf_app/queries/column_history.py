@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from volsurf_app.questions import BadQuestion, NotStored
+from volsurf_app.questions import BadQuestion, NotStored, as_range
 from volsurf_resources.lake import Lake
 from volsurf_tables.table import Table
 
@@ -42,12 +42,14 @@ def column_history(
     """Return a column of the stored sessions of a range.
 
     `key` names the row where a session has several, as tenor_days:30. BadQuestion where that leaves
-    more than one row a session, NotStored where there is no such table or column.
+    more than one row a session or the range runs backwards, NotStored where there is no such table
+    or column.
     """
+    first, last = as_range(start, end)
     contract = _table(lake, table)
     if column not in contract.schema:
         raise NotStored(f"{table} has no column {column[:40]!r}")
-    days = [day for day in lake.days(table) if start <= day <= end]
+    days = [day for day in lake.days(table) if first <= day <= last]
     rows = lake.read(table, days, symbols=[symbol]).filter(*_conditions(contract, key))
     if rows["quote_date"].is_duplicated().any():
         rest = [name for name in contract.key if name not in _GIVEN]

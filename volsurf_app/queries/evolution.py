@@ -21,6 +21,7 @@ PARAMETERS_OF = {
     "SABR": ("alpha", "rho", "nu"),
     "HESTON": HESTON_PARAMETERS,
 }
+SHAPE = ("atm_vol", "skew_25delta")
 
 
 def constant_maturity(
@@ -53,7 +54,8 @@ def parameters_near(
 ) -> pl.DataFrame:
     """Return, per session, the smile whose expiry is nearest to a tenor, with its parameters.
 
-    Of Heston's model, which is one law for all expiries, the law.
+    Its own vol at the forward and its skew stand beside them. Of Heston's model, which is one law
+    for all expiries, the law.
     """
     fits = model_rows(lake, symbol, days, model_type).filter(HAS_SMILE)
     ends = ("rmse", "status")
@@ -70,7 +72,7 @@ def parameters_near(
         told = pl.DataFrame(rows, infer_schema_length=None)
         names = tuple(name for name in told.columns if name not in chosen.columns)
         chosen = chosen.hstack(told.select(names))
-    place = ("quote_date", "root", "expiration_date", "days")
+    place = ("quote_date", "root", "expiration_date", "days", *SHAPE)
     return with_gaps(chosen.select(*place, *names, *ends), days)
 
 

@@ -3,10 +3,13 @@
 Belongs here: which rows there are. Not here: what they say.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 
 import polars as pl
 
+from volsurf_resources.calendars import CALENDARS, Market
 from volsurf_resources.lake import Lake
 from volsurf_resources.settings import Settings
 
@@ -14,6 +17,24 @@ from volsurf_resources.settings import Settings
 def open_lake(settings: Settings) -> Lake:
     """Return the lake of the settings' market."""
     return Lake(settings.lake_root, history=settings.history_root, calendar=settings.calendar)
+
+
+@dataclass(frozen=True, slots=True)
+class Lakes:
+    """The lakes of a home, one of each market."""
+
+    settings: Settings
+    by_market: Mapping[Market, Lake]
+
+    def of(self, symbol: str) -> Lake:
+        """Return the lake of the market that a symbol trades on."""
+        return self.by_market[self.settings.market_of(symbol.strip().upper())]
+
+
+def open_lakes(settings: Settings) -> Lakes:
+    """Return the lakes of every market of the home."""
+    lakes = {market: open_lake(settings.for_market(market)) for market in CALENDARS}
+    return Lakes(settings, lakes)
 
 
 def symbols(lake: Lake) -> list[str]:

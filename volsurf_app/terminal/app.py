@@ -186,8 +186,9 @@ class Dashboard(App[None]):
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for part in self.content.parts:
-                name = f"{self.view.symbol}_{self.view.day}_{part.title.replace(' ', '_')}.{form}"
-                write_frame(part.rows, self.folder / name, form)
+                words = (self.view.symbol, self.view.day, self.view.model.lower(), part.title)
+                name = "_".join(map(str, words)).replace(" ", "_")
+                write_frame(part.rows, self.folder / f"{name}.{form}", form)
         except OSError as error:
             self.notify(f"not written: {error}", severity="error")
             return

@@ -5,19 +5,21 @@ Belongs here: from the queries' frames to headings, units and charts. Not here: 
 
 import math
 from collections.abc import Callable
-from datetime import date
 
 import polars as pl
 
 from volsurf_app import queries
 from volsurf_app.charts import Series, Size, chart, line_chart, term_chart
 from volsurf_app.cli.console import hundredths, number, percent, points
-from volsurf_app.queries.evolution import constant_maturity, parameters_near
+from volsurf_app.queries.evolution import SHAPE, constant_maturity, parameters_near, with_gaps
 from volsurf_app.terminal.content import Content, Part, Shown, View
+from volsurf_resources.calendars import END_OF_DAY
 from volsurf_resources.lake import Lake
 
 TENOR = 30  # days, of the history and of the premium's z-score
 FITTED = ("fitted", "carried")
+_SIDES = ("bid", "ask")
+_UNITS = {"USD": "$"}
 
 
 def _price(value: float) -> str:
@@ -101,7 +103,9 @@ def surface(lake: Lake, view: View) -> Content:
     place = place_of(rows, view)
     root, expiration, forward = rows.select("root", "expiration_date", "forward").row(place)
     chain = queries.strikes(lake, view.symbol, view.day, root, expiration)
-    strikes = Part("strikes", chain, _STRIKES, _nearest(chain, forward), expiration)
+    unit = queries.price_unit(lake, view.symbol, view.day)
+    sides: Shown = {side: (f"{side} {_UNITS.get(unit, unit)}", _price) for side in _SIDES}
+    strikes = Part("strikes", chain, {**_STRIKES, **sides}, _nearest(chain, forward), expiration)
     return Content(_expiry_line(rows, place), (Part("expiries", rows, _EXPIRIES, place), strikes))
 
 
@@ -159,9 +163,11 @@ def term(lake: Lake, view: View) -> Content:
 def vrp(lake: Lake, view: View) -> Content:
     """Implied against realised volatility over the last sessions."""
     days = queries.sessions_until(lake, view.symbol, view.day, view.sessions)
-    rows = _with_gaps(queries.premium(lake, view.symbol, days), days)
+    rows = with_gaps(queries.premium(lake, view.symbol, days), days)
     last = rows.row(-1, named=True)
     line = f"no premium on {last['quote_date']}"
+    if last["reason"] is not None:
+        line += f": {last['reason']}"
     if last["vrp_30d"] is not None:
         line = f"VRP 30d {100 * last['vrp_30d']:+.2f} %"
         if last["vrp_zscore"] is not None:
@@ -181,23 +187,33 @@ def vrp(lake: Lake, view: View) -> Content:
 
 
 def history(lake: Lake, view: View) -> Content:
-    """Vol and skew at thirty days, and the smile nearest to them, session by session."""
+    """Vol and skew at thirty days, and the smile nearest to them, session by session.
+
+    Of a model that is not stored at constant maturity, vol and skew are those of that smile.
+    """
     days = queries.sessions_until(lake, view.symbol, view.day, view.sessions)
-    shape = constant_maturity(lake, view.symbol, days, view.model).filter(tenor_days=TENOR)
-    shape = shape.select("quote_date", "atm_vol", "skew_25delta")
     near = parameters_near(lake, view.symbol, days, view.model, TENOR)
+    if near["status"].is_null().all():
+        told = f"no {view.model} smiles of {view.symbol} from {days[0]} to {days[-1]} are stored"
+        raise queries.NotStored(told)
     near = near.drop("root", "days", "rmse", strict=False)
-    rows = _with_gaps(shape, days).join(near, on="quote_date", how="left")
+    rows, where = near, f"of the smile nearest to {TENOR} days"
+    shape = constant_maturity(lake, view.symbol, days, view.model).filter(tenor_days=TENOR)
+    if shape["atm_vol"].is_not_null().any():
+        own = with_gaps(shape.select("quote_date", *SHAPE), days)
+        rows = own.join(near.drop(SHAPE, strict=False), on="quote_date", how="left")
+        where = f"at {TENOR} days"
+    rows = rows.select("quote_date", *SHAPE, pl.exclude("quote_date", *SHAPE))
     columns = {
         name: _HISTORY.get(name, (name.removeprefix("svi_"), number)) for name in rows.columns
     }
     missing = rows.filter(pl.col("atm_vol").is_null())["quote_date"].to_list()
     gaps = f"; no value on {queries.listed(missing, 6)}" if missing else ""
-    line = f"{rows.height} sessions, ATM and 25-delta skew at {TENOR} days{gaps}"
+    line = f"{rows.height} sessions, ATM and 25-delta skew {where}{gaps}"
 
     def draw(size: Size, is_coloured: bool) -> str:
         vols = {
-            f"ATM {TENOR}d": _in_percent(rows["atm_vol"]),
+            "ATM": _in_percent(rows["atm_vol"]),
             "25-delta skew": _in_percent(rows["skew_25delta"]),
         }
         return line_chart("%", days, vols, size=size, is_coloured=is_coloured)
@@ -258,12 +274,15 @@ def place_of(rows: pl.DataFrame, view: View) -> int:
 
 def _expiry_line(rows: pl.DataFrame, place: int) -> str:
     own = rows.row(place, named=True)
-    line = f"{own['root']} {own['expiration_date']}, {own['days']} days, {own['status']}"
+    line, time = f"{own['root']} {own['expiration_date']}", own["snapshot"]
+    line += f", {own['days']} days, {own['status']}"
+    if time != END_OF_DAY:
+        line = f"quotes of {time[:2]}:{time[2:]} UTC, {line}"
     if own["atm_vol"] is not None:
         line += f", ATM {100 * own['atm_vol']:.2f} %"
-    if own["rmse"] is None:
-        return f"{line}: {own['reason']}"
-    return f"{line}, RMSE {own['rmse']:.3f} vp, forward {own['forward']:.2f}"
+    if own["rmse"] is not None:
+        line += f", RMSE {own['rmse']:.3f} vp, forward {own['forward']:.2f}"
+    return line if own["reason"] is None else f"{line}: {own['reason']}"
 
 
 def _smile_series(curve: pl.DataFrame, quotes: pl.DataFrame, model: str) -> list[Series]:
@@ -289,8 +308,3 @@ def _nearest(rows: pl.DataFrame, forward: float | None) -> int:
 
 def _in_percent(values: pl.Series) -> list[float | None]:
     return (100.0 * values.cast(pl.Float64)).to_list()
-
-
-def _with_gaps(rows: pl.DataFrame, days: list[date]) -> pl.DataFrame:
-    asked = pl.DataFrame({"quote_date": days}, schema={"quote_date": pl.Date})
-    return asked.join(rows, on="quote_date", how="left").sort("quote_date")
