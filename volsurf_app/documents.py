@@ -77,19 +77,24 @@ def _commands(command: Any, name: str) -> Iterator[str]:
             yield from _commands(each, f"{name} {word}")
         return
     arguments = [p for p in command.params if p.param_type_name == "argument"]
-    words = " ".join(f"[{p.metavar or p.name.upper()}]" for p in arguments)
+    words = " ".join(map(_word, arguments))
     yield from ("", f"## {name}", "", f"`{name} {words}`".replace(" `", "`"), "")
     yield " ".join((command.help or "").split())
     if command.params:
         yield from ("", "| argument | meaning | default |", "|---|---|---|")
     for each in command.params:
-        flags = (
-            ", ".join(f"`{flag}`" for flag in each.opts) if each not in arguments else f"`{words}`"
-        )
+        written = [_word(each)] if each in arguments else each.opts
+        flags = ", ".join(f"`{word}`" for word in written)
         meaning = " ".join((getattr(each, "help", "") or "").split())
         meaning = re.sub(r"([|\[])", r"\\\1", meaning)
         default = "" if each.default is None or each.required else f"`{_written(each.default)}`"
         yield f"| {flags} | {meaning} | {default} |"
+
+
+def _word(argument: Any) -> str:
+    word = (argument.metavar or argument.name).strip("[]{}.").upper()
+    word += "..." if argument.nargs < 0 else ""
+    return word if argument.required else f"[{word}]"
 
 
 def env_example() -> str:

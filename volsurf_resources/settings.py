@@ -59,6 +59,14 @@ _NOT_COMPUTING = (
     "serve",
 )
 
+# Pairs that leave nothing between them where the first is above the second.
+_IN_ORDER = (
+    ("min_dte", "max_dte"),
+    ("min_moneyness", "max_moneyness"),
+    ("min_iv", "max_iv"),
+    ("vrp_min_history", "vrp_window"),
+)
+
 Five = Annotated[tuple[float, float, float, float, float], NoDecode]
 
 
@@ -282,9 +290,15 @@ class Settings(BaseSettings):
     def _has_bounds_in_order(self) -> "Settings":
         if not all(map(float.__lt__, self.heston_lower, self.heston_upper)):
             raise ValueError(
-                "heston_lower needs to be below heston_upper in every parameter, was "
+                "HESTON_LOWER needs to be below HESTON_UPPER in every parameter, was "
                 f"{self.heston_lower} and {self.heston_upper}"
             )
+        for low, high in _IN_ORDER:
+            if getattr(self, low) > getattr(self, high):
+                raise ValueError(
+                    f"{low.upper()} may not be above {high.upper()}, was {getattr(self, low)} "
+                    f"and {getattr(self, high)}"
+                )
         return self
 
     def for_market(self, market: Market) -> "Settings":

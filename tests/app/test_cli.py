@@ -11,7 +11,12 @@ import pytest
 
 from tests.app.conftest import DAYS, LAST
 from volsurf_app import queries
+from volsurf_app.cli.console import console
+from volsurf_app.cli.working import tell
+from volsurf_jobs.outcomes import Outcome, Summary
+from volsurf_resources.calendars import NEW_YORK
 from volsurf_resources.lake import Lake
+from volsurf_resources.settings import Settings
 from volsurf_tables.catalogue import TABLES
 
 STORED, NEWER = DAYS[:2], DAYS[2]
@@ -185,11 +190,54 @@ def test_bad_arguments_end_with_2_and_say_why(volsurf, words, why):
     assert "Traceback" not in said + errors
 
 
-def test_bad_settings_end_with_2_and_name_the_setting(volsurf, monkeypatch):
-    monkeypatch.setenv("MIN_STRIKES_PER_FIT", "three")
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("MIN_STRIKES_PER_FIT", "three", "setting MIN_STRIKES_PER_FIT"),
+        ("MIN_STRIKES_PER_FIT", "three", "was 'three'"),
+        ("MIN_DTE", "731", "MIN_DTE may not be above MAX_DTE, was 731 and 730"),
+        ("MIN_IV", "3", "MIN_IV may not be above MAX_IV, was 3.0 and 2.0"),
+        ("VRP_WINDOW", "10", "VRP_MIN_HISTORY may not be above VRP_WINDOW, was 20 and 10"),
+    ],
+)
+def test_bad_settings_end_with_2_and_name_the_setting(volsurf, monkeypatch, name, value, why):
+    monkeypatch.setenv(name, value)
     code, _, errors = volsurf("status")
     assert code == 2
-    assert "MIN_STRIKES_PER_FIT" in errors
+    assert why in errors
+
+
+def test_a_reason_is_said_once_for_all_its_sessions(capsys):
+    days = NEW_YORK.sessions(date(2026, 3, 2), date(2026, 3, 6))
+    why = {day: {"raw_options_chains": f"NoData: no chain on {day}"} for day in days}
+    bad = [days[0], *days[2:4]]
+    outcomes = [Outcome(day, fetched=True, problems=why[day] if day in bad else {}) for day in days]
+    tell(Summary(tuple(outcomes), ()), Settings(), "SPY", "1 s")
+    said = capsys.readouterr().out
+    assert "2 done, 3 failed" in said
+    assert (
+        "failed 2026-03-02, 2026-03-04 to 2026-03-05 (3 sessions): "
+        "raw_options_chains: NoData: no chain on that day\n"
+    ) in said
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_in_a_narrow_terminal_no_cell_is_cut_in_two(volsurf, monkeypatch, width):
+    monkeypatch.setattr(console, "_width", width)
+    _, said, _ = volsurf("status", "SPY")
+    assert f"{TABLES[-1].name:21} {STORED[-1]}" in said
+    _, said, _ = volsurf("settings")
+    assert "INGESTION_START_DATE" in said
+    _, said, _ = volsurf("fit", "surfaces", "SPY", "--date", STORED[-1])
+    heading = next(line for line in said.splitlines() if line.startswith("root"))
+    assert heading.split()[:4] == ["root", "expiry", "years", "ATM"]
+    assert "nothing to carry" in said or "strikes to fit, needs 10" in said
+
+
+def test_settings_fold_into_a_terminal_of_80_columns(volsurf, monkeypatch):
+    monkeypatch.setattr(console, "_width", 80)
+    _, said, _ = volsurf("settings")
+    assert max(map(len, said.splitlines())) <= 80
 
 
 def test_a_damaged_file_is_named(volsurf_elsewhere, tmp_path):

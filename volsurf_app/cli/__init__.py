@@ -76,9 +76,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else FAILED
     except ValidationError as error:
-        for problem in error.errors():
-            name = ".".join(str(part).upper() for part in problem["loc"])
-            errors.print(f"[red]setting {name}[/red]: {escape(problem['msg'])}", soft_wrap=True)
+        _explain_settings(error, errors)
         return BAD_ARGUMENTS
     except Exception as error:
         from volsurf_resources.lake_errors import LakeError
@@ -90,6 +88,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _explain_unexpected(error, errors)
         return FAILED
     return 0
+
+
+def _explain_settings(error: ValidationError, errors: Console) -> None:
+    for problem in error.errors():
+        name = ".".join(str(part).upper() for part in problem["loc"])
+        said = problem["msg"].removeprefix("Value error, ")
+        if isinstance(problem["input"], str):  # what somebody typed, not a set of settings
+            said += f", was {problem['input']!r}"
+        told = f"[red]setting {name}[/red]" if name else "[red]settings[/red]"
+        errors.print(f"{told}: {escape(said)}", soft_wrap=True)
 
 
 def _explain_unexpected(error: Exception, errors: Console) -> None:
