@@ -293,6 +293,16 @@ def test_init_makes_an_empty_home_ready(volsurf_elsewhere, tmp_path):
     assert n == 0
 
 
+def test_every_market_of_a_home_is_made_ready_and_published(volsurf_elsewhere, tmp_path):
+    (tmp_path / "home/crypto/lake").mkdir(parents=True)
+    for words in (("db", "init"), ("publish",)):
+        code, said, _ = volsurf_elsewhere(*words)
+        assert code == 0
+        for name in ("volsurf.duckdb", "volsurf_crypto.duckdb"):
+            assert f"published {tmp_path / 'home' / name}" in said
+            assert (tmp_path / "home" / name).exists()
+
+
 def test_replay_of_what_is_stored_finds_no_difference(volsurf):
     code, said, _ = volsurf("replay", STORED[-1])
     assert code == 0
