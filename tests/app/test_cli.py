@@ -1,5 +1,7 @@
 """The command line: what it prints, what it leaves, and how it ends."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -327,6 +329,24 @@ def test_module_is_the_command_and_its_help_is_quick():
         best = min(best, time.perf_counter() - started)
     assert "backfill" in said
     assert best < 1.5  # 0.25 s alone; CI machines are busy. benchmarks/ hold it to 0.5 s
+
+
+def test_ctrl_c_ends_with_a_word_and_leaves_the_rest_for_the_next_time(tmp_path):
+    words = ("backfill", "SPY", "--start", DAYS[0], "--end", LAST, "--history", 0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are deaf
+    process = subprocess.Popen(
+        [sys.executable, "-m", "volsurf_app", *map(str, words)],
+        env={**os.environ, "VOLSURF_HOME": str(tmp_path), "VOLSURF_SOURCE": "simulated"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while process.poll() is None and not any(tmp_path.glob("lake/raw_options_chains/*.parquet")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted: what was finished is kept" in errors
+    assert Lake(tmp_path / "lake").days("raw_options_chains")
 
 
 def test_looking_loads_no_dagster(filled_home, monkeypatch):

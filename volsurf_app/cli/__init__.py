@@ -34,7 +34,7 @@ from volsurf_app.cli import (
     why,
 )
 
-FAILED, BAD_ARGUMENTS = 1, 2
+FAILED, BAD_ARGUMENTS, INTERRUPTED = 1, 2, 130
 FEWER_COLLECTIONS = 50_000  # new objects between two of them; Python's own figure is 700
 
 app = typer.Typer(
@@ -74,10 +74,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         app(arguments, prog_name="volsurf")
     except SystemExit as end:
+        if end.code == INTERRUPTED:
+            errors.print("interrupted: what was finished is kept; the same command does the rest")
         return end.code if isinstance(end.code, int) else FAILED
     except ValidationError as error:
         _explain_settings(error, errors)
         return BAD_ARGUMENTS
+    except PermissionError as error:
+        errors.print(f"[red]not allowed[/red]: {escape(str(error))}", soft_wrap=True)
+        return FAILED
     except Exception as error:
         from volsurf_resources.lake_errors import LakeError
         from volsurf_resources.source import SourceError
@@ -108,7 +113,10 @@ def _explain_unexpected(error: Exception, errors: Console) -> None:
     keep_log(settings)
     logging.getLogger("volsurf.app").critical("unexpected error", exc_info=error)
     told = escape(f"{type(error).__name__}: {error}")
-    errors.print(f"[red]unexpected[/red] {told}\nthe trace is in {settings.log_path.parent}")
+    if "cannot cache function" in told:  # numba found no place of its own
+        told += "; set NUMBA_CACHE_DIR to a folder of yours, for compiled kernels"
+    place = f"the trace is in {settings.log_path.parent}"
+    errors.print(f"[red]unexpected[/red] {told}\n{place}", soft_wrap=True)
 
 
 def main() -> None:
