@@ -128,7 +128,7 @@ class Settings(BaseSettings):
     theta_cache: bool = Field(False, description="Keep the terminal's answers on disk.")
     theta_snapshot_time: str | None = Field(
         None,
-        pattern=r"^\d{2}:\d{2}:\d{2}$",
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d:[0-5]\d$",
         description="New York time of a synchronous chain, as 15:45:00; empty for the end of day.",
     )
 
@@ -244,7 +244,9 @@ class Settings(BaseSettings):
         "INFO", description="Least severity that is logged."
     )
     log_file: Path | None = Field(
-        None, description="Log file; empty for logs/volsurf.log in VOLSURF_HOME."
+        None,
+        description="Log file, a day's date added to its name; empty for logs/volsurf.log in "
+        "VOLSURF_HOME.",
     )
 
     @model_validator(mode="before")
@@ -261,6 +263,11 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(symbol.strip().upper() for symbol in value.split(",") if symbol.strip())
         return value
+
+    @field_validator("default_symbol")
+    @classmethod
+    def _in_capitals(cls, symbol: str) -> str:
+        return symbol.strip().upper()
 
     @field_validator("smile_models", mode="before")
     @classmethod

@@ -199,6 +199,7 @@ def test_bad_arguments_end_with_2_and_say_why(volsurf, words, why):
         ("MIN_STRIKES_PER_FIT", "three", "was 'three'"),
         ("MIN_DTE", "731", "MIN_DTE may not be above MAX_DTE, was 731 and 730"),
         ("MIN_IV", "3", "MIN_IV may not be above MAX_IV, was 3.0 and 2.0"),
+        ("THETA_SNAPSHOT_TIME", "25:00:00", "setting THETA_SNAPSHOT_TIME"),
         ("VRP_WINDOW", "10", "VRP_MIN_HISTORY may not be above VRP_WINDOW, was 20 and 10"),
     ],
 )
@@ -309,6 +310,15 @@ def test_replay_of_what_is_stored_finds_no_difference(volsurf):
     code, said, _ = volsurf("replay", STORED[-1])
     assert code == 0
     assert "no difference" in said
+
+
+def test_replay_says_when_other_settings_were_in_force(volsurf, monkeypatch):
+    monkeypatch.setenv("FIT_SIDE", "CALLS")
+    code, said, _ = volsurf("replay", STORED[-1])
+    assert code == 1
+    assert "differences" in said
+    told = next(line for line in said.splitlines() if line.startswith("stored with other settings"))
+    assert "fitted_surfaces" in told
 
 
 @pytest.mark.parametrize(
