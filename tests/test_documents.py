@@ -29,7 +29,11 @@ def test_env_example_gives_the_defaults(monkeypatch):
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     assert set(dotenv_values(ROOT / ".env.example")) == {n.upper() for n in Settings.model_fields}
-    assert Settings(_env_file=ROOT / ".env.example") == Settings(_env_file=None)
+    copied, plain = Settings(_env_file=ROOT / ".env.example"), Settings(_env_file=None)
+    assert copied == plain
+    # for_market reads .env again: a file of the tester's own is not asked
+    monkeypatch.chdir(ROOT / "tests")
+    assert copied.for_market("crypto") == plain.for_market("crypto")
 
 
 def test_every_setting_has_a_meaning():
