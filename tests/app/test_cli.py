@@ -263,6 +263,13 @@ def test_status_shows_coverage_gaps_and_last_writes(volsurf):
     assert "computed" in said
 
 
+def test_status_shows_what_is_stored_from_before_the_first_date_to_ingest(volsurf, monkeypatch):
+    monkeypatch.setenv("INGESTION_START_DATE", str(LAST + timedelta(days=1)))
+    code, said, _ = volsurf("status")
+    assert code == 0
+    assert f"{len(STORED)}/{len(STORED)}" in said
+
+
 def test_status_of_an_empty_home_says_what_to_do(volsurf_elsewhere):
     code, said, _ = volsurf_elsewhere("status")
     assert code == 0

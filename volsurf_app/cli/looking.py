@@ -82,8 +82,8 @@ def _show_market(
         there = ", ".join(queries.symbols(lake)) or "nothing yet: try `volsurf demo`"
         console.print(f"{settings.lake_root} holds no chain of {asked}; it holds {there}")
     else:
-        first = start or str(max(known[0], settings.ingestion_start_date))
-        _show_coverage(lake, asked, range_of(first, end or str(known[1]), settings))
+        first, last = start or str(known[0]), end or str(known[1])
+        _show_coverage(lake, asked, range_of(first, last, settings, is_stored=True))
         latest = session_of(TODAY, calendar=settings.calendar)
         told = "stored" if known[1] == latest else "not stored"
         console.print(f"\nlatest closed session: {latest}, {told}")
