@@ -25,11 +25,14 @@ def test_env_example_is_up_to_date():
     assert (ROOT / ".env.example").read_text() == env_example()
 
 
-def test_env_example_gives_the_defaults(monkeypatch):
+def test_env_example_gives_the_defaults(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # where no .env of the tester's own is read
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     assert set(dotenv_values(ROOT / ".env.example")) == {n.upper() for n in Settings.model_fields}
-    assert Settings(_env_file=ROOT / ".env.example") == Settings(_env_file=None)
+    copied, plain = Settings(_env_file=ROOT / ".env.example"), Settings(_env_file=None)
+    assert copied == plain
+    assert copied.for_market("crypto") == plain.for_market("crypto")
 
 
 def test_every_setting_has_a_meaning():

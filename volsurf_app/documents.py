@@ -10,7 +10,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any, Literal, get_args, get_origin
 
-from volsurf_resources.settings import Settings
+from volsurf_resources.settings import DEFAULTS_OF, Settings
 from volsurf_tables.catalogue import TABLES
 from volsurf_tables.table import Column, Table
 
@@ -77,32 +77,42 @@ def _commands(command: Any, name: str) -> Iterator[str]:
             yield from _commands(each, f"{name} {word}")
         return
     arguments = [p for p in command.params if p.param_type_name == "argument"]
-    words = " ".join(f"[{p.metavar or p.name.upper()}]" for p in arguments)
+    words = " ".join(map(_word, arguments))
     yield from ("", f"## {name}", "", f"`{name} {words}`".replace(" `", "`"), "")
     yield " ".join((command.help or "").split())
     if command.params:
         yield from ("", "| argument | meaning | default |", "|---|---|---|")
     for each in command.params:
-        flags = (
-            ", ".join(f"`{flag}`" for flag in each.opts) if each not in arguments else f"`{words}`"
-        )
+        written = [_word(each)] if each in arguments else each.opts
+        flags = ", ".join(f"`{word}`" for word in written)
         meaning = " ".join((getattr(each, "help", "") or "").split())
         meaning = re.sub(r"([|\[])", r"\\\1", meaning)
         default = "" if each.default is None or each.required else f"`{_written(each.default)}`"
         yield f"| {flags} | {meaning} | {default} |"
 
 
+def _word(argument: Any) -> str:
+    word = (argument.metavar or argument.name).strip("[]{}.").upper()
+    word += "..." if argument.nargs < 0 else ""
+    return word if argument.required else f"[{word}]"
+
+
 def env_example() -> str:
     """Return a `.env` that lists every setting with its meaning and default."""
     lines = [
         "# Every setting of Volsurf. Copy to .env and change what you need: the environment",
-        "# overrides .env, which overrides the default. An empty value means the default.",
+        "# overrides .env, which overrides the default. An empty value means the default; a value",
+        "# holds for both markets, New York and coins.",
     ]
     for name, field in Settings.model_fields.items():
         words = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
         meaning = f"{field.description} One of {', '.join(words)}." if words else field.description
+        value = _written(field.default)
+        if name in DEFAULTS_OF["crypto"]:  # a value would be that of both markets
+            of_coins = _written(DEFAULTS_OF["crypto"][name])
+            meaning, value = f"{meaning} Empty for {value}, of coins {of_coins}.", ""
         lines += ["", *(f"# {line}" for line in wrap(meaning or "", _WIDTH))]
-        lines.append(f"{name.upper()}={_written(field.default)}")
+        lines.append(f"{name.upper()}={value}")
     return "\n".join(lines) + "\n"
 
 

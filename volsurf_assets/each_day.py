@@ -92,12 +92,19 @@ def _ask_for_retry(
 
 def _failure(failed: dict[str, Exception], n_days: int) -> dg.Failure:
     reasons = {key: reason(error) for key, error in failed.items()}
-    shown = "; ".join(f"{key}: {words}" for key, words in list(reasons.items())[:5])
+    alike: dict[str, list[str]] = {}
+    for key, words in reasons.items():
+        alike.setdefault(words, []).append(key)
+    shown = "; ".join(f"{_days(keys)}: {words}" for words, keys in list(alike.items())[:5])
     return dg.Failure(
         f"{len(failed)} of {n_days} sessions failed: {shown}",
         metadata={"failed_days": dg.MetadataValue.json(reasons)},
         allow_retries=False,
     )
+
+
+def _days(keys: list[str]) -> str:
+    return keys[0] if len(keys) == 1 else f"{keys[0]} and {len(keys) - 1} more"
 
 
 def _may_retry(error: Exception) -> bool:

@@ -4,6 +4,7 @@ Belongs here: frame to arrays, the estimators of the maths, arrays to frame.
 """
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 @table_asset(
     REALIZED_VOLATILITY,
     reads=[UNDERLYING_PRICES],
-    code_version="2",
+    code_version="3",
     picture=lambda rows: sparkline(rows["rv_21d"]),
 )
 def realized_volatility(session: Session) -> pl.DataFrame:
@@ -78,16 +79,26 @@ def _estimates(bars: pl.DataFrame, per_year: int) -> dict[str, Any]:
     last["garch_forecast_21d"] = _or_null(
         garch_forecast(returns, horizon=HORIZON, **yearly).volatility
     )
-    present = int(np.isfinite(close).sum())
-    outcome: dict[str, str | None]
-    if not np.isfinite(close[-1]):
-        outcome = {"status": "missing", "reason": "no bar of this session"}
-    elif missing := [name for name, value in last.items() if value is None]:
-        reason = f"{present} sessions of history; not yet: {', '.join(missing)}"
-        outcome = {"status": "partial", "reason": reason}
-    else:
-        outcome = {"status": "complete", "reason": None}
-    return last | {"num_sessions": present} | outcome
+    return last | _standing(last, close, bars["quote_date"].to_list()[first:])
+
+
+def _standing(estimates: dict[str, float | None], close: Array, days: list[date]) -> dict[str, Any]:
+    """Say how much history there is, what it does not yield, and the newest gap in it."""
+    is_there = np.isfinite(close)
+    present = {"num_sessions": int(is_there.sum())}
+    missing = [name for name, value in estimates.items() if value is None]
+    if not is_there[-1]:
+        return present | {"status": "missing", "reason": "no bar of this session"}
+    if not missing:
+        return present | {"status": "complete", "reason": None}
+    gaps = [str(day) for day, found in zip(days, is_there, strict=True) if not found]
+    told = f"{is_there.sum()} sessions of history"
+    told += f", none on {gaps[-1]}" if gaps else ""
+    told += f" and {len(gaps) - 1} before" if len(gaps) > 1 else ""
+    return present | {
+        "status": "partial",
+        "reason": f"{told}; not available: {', '.join(missing)}",
+    }
 
 
 def adjust(bars: pl.DataFrame) -> dict[str, Array]:

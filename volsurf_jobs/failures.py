@@ -4,12 +4,15 @@ Belongs here: finding the cause in a run's events, and the sessions that it cost
 told to whom.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 
 import dagster as dg
 
 from volsurf_jobs.outcomes import Outcome
+
+_MODULE = re.compile(r"^(?:\w+\.)+(?=\w+: )")  # before the name of an error
 
 
 def causes(events: Iterable[dg.DagsterEvent]) -> list[str]:
@@ -49,4 +52,5 @@ def _cause(event: dg.DagsterEvent) -> str:
     while error is not None and error.cause is not None:
         error = error.cause
     said = error.message.strip() if error else event.message or "the run failed"
+    said = _MODULE.sub("", said)
     return f"{event.step_key}: {said}" if event.is_step_failure else said

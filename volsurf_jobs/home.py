@@ -3,6 +3,7 @@
 Belongs here: the instance's folder and configuration, and what a killed run leaves behind there.
 """
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -31,6 +32,8 @@ def prepare_home(settings: Settings) -> Path:
         for name in CONFIGURATION:
             if not (home / name).exists():
                 (home / name).write_text(files("volsurf_jobs").joinpath(name).read_text())
+        if not os.access(home, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(home))
     except OSError as error:
         raise NoHome(
             f"{home} cannot be written ({error}): set VOLSURF_HOME to a folder of yours"

@@ -77,9 +77,10 @@ class Alerter:
 
         url = self._settings.alert_webhook_url
         assert url is not None
+        text = f"[{alert.severity}] {alert.title}\n{alert.detail}\n{alert.action}"
         answer = httpx.post(
             url.get_secret_value(),
-            json={"text": f"[{alert.severity}] {alert.title}\n{alert.action}", **asdict(alert)},
+            json={"text": text, **asdict(alert)},
             timeout=_TIMEOUT_S,
         )
         answer.raise_for_status()

@@ -41,7 +41,8 @@ def run_query(lake: "Lake", query: str, params: Parameters = None) -> pl.DataFra
         for table, versions in tables.items():
             connection.register(f"files_of_{table.name}", scan(table, versions))
             connection.execute(f"CREATE VIEW {table.name} AS FROM files_of_{table.name}")
-        for statement in create_views(frozenset(table.name for table in tables)):
+        names = frozenset(table.name for table in tables)
+        for statement in create_views(names, str(lake.calendar.timezone)):
             connection.execute(statement)
         connection.execute("SET enable_external_access = false; SET lock_configuration = true")
         answer = connection.sql(query, params=params)

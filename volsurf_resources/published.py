@@ -127,7 +127,8 @@ def _built(path: Path) -> Iterator["DuckDBPyConnection"]:
 
 def _describe(connection: "DuckDBPyConnection", lake: Lake) -> None:
     """Add what is said about the tables: views, provenance, the fingerprint."""
-    for statement in create_views(frozenset(table.name for table in lake.tables)):
+    names = frozenset(table.name for table in lake.tables)
+    for statement in create_views(names, str(lake.calendar.timezone)):
         connection.execute(statement)
     connection.execute(_PROVENANCE)
     if entries := list(_entries(lake)):

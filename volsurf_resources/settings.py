@@ -59,6 +59,14 @@ _NOT_COMPUTING = (
     "serve",
 )
 
+# Pairs that leave nothing between them where the first is above the second.
+_IN_ORDER = (
+    ("min_dte", "max_dte"),
+    ("min_moneyness", "max_moneyness"),
+    ("min_iv", "max_iv"),
+    ("vrp_min_history", "vrp_window"),
+)
+
 Five = Annotated[tuple[float, float, float, float, float], NoDecode]
 
 
@@ -120,7 +128,7 @@ class Settings(BaseSettings):
     theta_cache: bool = Field(False, description="Keep the terminal's answers on disk.")
     theta_snapshot_time: str | None = Field(
         None,
-        pattern=r"^\d{2}:\d{2}:\d{2}$",
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d:[0-5]\d$",
         description="New York time of a synchronous chain, as 15:45:00; empty for the end of day.",
     )
 
@@ -236,7 +244,9 @@ class Settings(BaseSettings):
         "INFO", description="Least severity that is logged."
     )
     log_file: Path | None = Field(
-        None, description="Log file; empty for logs/volsurf.log in VOLSURF_HOME."
+        None,
+        description="Log file, a day's date added to its name; empty for logs/volsurf.log in "
+        "VOLSURF_HOME.",
     )
 
     @model_validator(mode="before")
@@ -253,6 +263,11 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(symbol.strip().upper() for symbol in value.split(",") if symbol.strip())
         return value
+
+    @field_validator("default_symbol")
+    @classmethod
+    def _in_capitals(cls, symbol: str) -> str:
+        return symbol.strip().upper()
 
     @field_validator("smile_models", mode="before")
     @classmethod
@@ -282,9 +297,15 @@ class Settings(BaseSettings):
     def _has_bounds_in_order(self) -> "Settings":
         if not all(map(float.__lt__, self.heston_lower, self.heston_upper)):
             raise ValueError(
-                "heston_lower needs to be below heston_upper in every parameter, was "
+                "HESTON_LOWER needs to be below HESTON_UPPER in every parameter, was "
                 f"{self.heston_lower} and {self.heston_upper}"
             )
+        for low, high in _IN_ORDER:
+            if getattr(self, low) > getattr(self, high):
+                raise ValueError(
+                    f"{low.upper()} may not be above {high.upper()}, was {getattr(self, low)} "
+                    f"and {getattr(self, high)}"
+                )
         return self
 
     def for_market(self, market: Market) -> "Settings":

@@ -5,7 +5,8 @@ schema `mission`, because `option_quotes` and `raw_options_chains` are tables of
 names that no table has (`market_prices`, `model_parameters`) can be used without the schema too.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from string import Template
 
 from volsurf_tables.columns import (
     DATA_SOURCE,
@@ -25,14 +26,43 @@ from volsurf_tables.table import Column
 SCHEMA = "mission"
 
 _SESSION_END = """CASE WHEN {0}.snapshot = 'EOD'
-    THEN timezone('America/New_York', {0}.quote_date + TIME '16:00:00')
+    THEN timezone('$zone', {0}.quote_date + TIME '$end')
     ELSE timezone('UTC', {0}.quote_date + CAST(strptime({0}.snapshot, '%H%M') AS TIME)) END"""
 _IDENTITY = "symbol, quote_date, snapshot, contract_id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Days:
+    """What the dates of a market stand for: the end of its day, the official snapshot of chains."""
+
+    zone: str
+    end: str
+    official: str
+
+
+DAYS = {
+    days.zone: days
+    for days in (
+        Days(zone="America/New_York", end="16:00:00", official="raw.snapshot = 'EOD'"),
+        Days(
+            zone="UTC",
+            end="08:00:00",
+            official="""raw.snapshot = (
+    SELECT coalesce(max(snapshot) FILTER (WHERE snapshot = 'EOD'),
+        max(snapshot) FILTER (WHERE snapshot < '0800'), min(snapshot))
+    FROM main.raw_options_chains AS same
+    WHERE same.symbol = raw.symbol AND same.quote_date = raw.quote_date)""",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """One second name: its columns in order, the tables it reads, and its query."""
+    """One second name: its columns in order, the tables it reads, and its query.
+
+    The query may speak of a market's `Days`: $zone, $end, $official.
+    """
 
     name: str
     meaning: str
@@ -43,7 +73,7 @@ class View:
 
 RAW_OPTIONS_CHAINS = View(
     name="raw_options_chains",
-    meaning="End-of-day chain with the vendor's greeks, the mid, and whether a fit may use it.",
+    meaning="Official chain of a day, the vendor's greeks, the mid, whether a fit may use it.",
     columns=(
         word("chain_id", "Names the row: the contract and its session."),
         SYMBOL,
@@ -79,14 +109,16 @@ SELECT concat_ws(':', raw.symbol, raw.contract_id, raw.quote_date) AS chain_id,
     raw.data_source, raw.ingestion_timestamp
 FROM main.raw_options_chains AS raw
 LEFT JOIN main.option_quotes AS quotes USING ({_IDENTITY})
-WHERE raw.snapshot = 'EOD'""",
+WHERE $official""",
 )
 
 MARKET_PRICES = View(
     name="market_prices",
     meaning="Price and volume of the underlyings at the end of each session or snapshot.",
     columns=(
-        instant("time", "End of the session: 16:00 New York, early closes too; or the snapshot."),
+        instant(
+            "time", "End of the session, 16:00 New York or, of coins, 08:00 UTC; or the snapshot."
+        ),
         SYMBOL,
         number("price", "USD", "Close, as traded."),
         number("volume", "shares", "Shares traded in the session."),
@@ -213,12 +245,16 @@ WHERE rv_21d IS NOT NULL AND implied_vol_30d IS NOT NULL
 VIEWS = (RAW_OPTIONS_CHAINS, MARKET_PRICES, OPTION_QUOTES, MODEL_PARAMETERS, VRP_EX_POST)
 
 
-def create_views(tables: frozenset[str]) -> list[str]:
-    """Return the statements that create every view whose tables are among `tables`."""
+def create_views(tables: frozenset[str], zone: str) -> list[str]:
+    """Return the statements that create every view whose tables are among `tables`.
+
+    `zone` is the time zone of the market's dates: America/New_York or UTC.
+    """
     statements = [f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"]
     for view in VIEWS:
         if tables.issuperset(view.reads):
-            statements.append(f"CREATE VIEW {SCHEMA}.{view.name} AS {view.query}")
+            query = Template(view.query).substitute(asdict(DAYS[zone]))
+            statements.append(f"CREATE VIEW {SCHEMA}.{view.name} AS {query}")
             if view.name not in tables:
                 statements.append(f"CREATE VIEW {view.name} AS FROM {SCHEMA}.{view.name}")
     return statements

@@ -1,5 +1,7 @@
 """The command line: what it prints, what it leaves, and how it ends."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,7 +13,12 @@ import pytest
 
 from tests.app.conftest import DAYS, LAST
 from volsurf_app import queries
+from volsurf_app.cli.console import console
+from volsurf_app.cli.working import tell
+from volsurf_jobs.outcomes import Outcome, Summary
+from volsurf_resources.calendars import NEW_YORK
 from volsurf_resources.lake import Lake
+from volsurf_resources.settings import Settings
 from volsurf_tables.catalogue import TABLES
 
 STORED, NEWER = DAYS[:2], DAYS[2]
@@ -185,11 +192,55 @@ def test_bad_arguments_end_with_2_and_say_why(volsurf, words, why):
     assert "Traceback" not in said + errors
 
 
-def test_bad_settings_end_with_2_and_name_the_setting(volsurf, monkeypatch):
-    monkeypatch.setenv("MIN_STRIKES_PER_FIT", "three")
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("MIN_STRIKES_PER_FIT", "three", "setting MIN_STRIKES_PER_FIT"),
+        ("MIN_STRIKES_PER_FIT", "three", "was 'three'"),
+        ("MIN_DTE", "731", "MIN_DTE may not be above MAX_DTE, was 731 and 730"),
+        ("MIN_IV", "3", "MIN_IV may not be above MAX_IV, was 3.0 and 2.0"),
+        ("THETA_SNAPSHOT_TIME", "25:00:00", "setting THETA_SNAPSHOT_TIME"),
+        ("VRP_WINDOW", "10", "VRP_MIN_HISTORY may not be above VRP_WINDOW, was 20 and 10"),
+    ],
+)
+def test_bad_settings_end_with_2_and_name_the_setting(volsurf, monkeypatch, name, value, why):
+    monkeypatch.setenv(name, value)
     code, _, errors = volsurf("status")
     assert code == 2
-    assert "MIN_STRIKES_PER_FIT" in errors
+    assert why in errors
+
+
+def test_a_reason_is_said_once_for_all_its_sessions(capsys):
+    days = NEW_YORK.sessions(date(2026, 3, 2), date(2026, 3, 6))
+    why = {day: {"raw_options_chains": f"NoData: no chain on {day}"} for day in days}
+    bad = [days[0], *days[2:4]]
+    outcomes = [Outcome(day, fetched=True, problems=why[day] if day in bad else {}) for day in days]
+    tell(Summary(tuple(outcomes), ()), Settings(), "SPY", "1 s")
+    said = capsys.readouterr().out
+    assert "2 done, 3 failed" in said
+    assert (
+        "failed 2026-03-02, 2026-03-04 to 2026-03-05 (3 sessions): "
+        "raw_options_chains: NoData: no chain on that day\n"
+    ) in said
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_in_a_narrow_terminal_no_cell_is_cut_in_two(volsurf, monkeypatch, width):
+    monkeypatch.setattr(console, "_width", width)
+    _, said, _ = volsurf("status", "SPY")
+    assert f"{TABLES[-1].name:21} {STORED[-1]}" in said
+    _, said, _ = volsurf("settings")
+    assert "INGESTION_START_DATE" in said
+    _, said, _ = volsurf("fit", "surfaces", "SPY", "--date", STORED[-1])
+    heading = next(line for line in said.splitlines() if line.startswith("root"))
+    assert heading.split()[:4] == ["root", "expiry", "years", "ATM"]
+    assert "nothing to carry" in said or "strikes to fit, needs 10" in said
+
+
+def test_settings_fold_into_a_terminal_of_80_columns(volsurf, monkeypatch):
+    monkeypatch.setattr(console, "_width", 80)
+    _, said, _ = volsurf("settings")
+    assert max(map(len, said.splitlines())) <= 80
 
 
 def test_a_damaged_file_is_named(volsurf_elsewhere, tmp_path):
@@ -210,6 +261,13 @@ def test_status_shows_coverage_gaps_and_last_writes(volsurf):
     assert f"gaps in raw_options_chains: {NEWER}" in said
     assert "simulated" in said
     assert "computed" in said
+
+
+def test_status_shows_what_is_stored_from_before_the_first_date_to_ingest(volsurf, monkeypatch):
+    monkeypatch.setenv("INGESTION_START_DATE", str(LAST + timedelta(days=1)))
+    code, said, _ = volsurf("status")
+    assert code == 0
+    assert f"{len(STORED)}/{len(STORED)}" in said
 
 
 def test_status_of_an_empty_home_says_what_to_do(volsurf_elsewhere):
@@ -245,10 +303,29 @@ def test_init_makes_an_empty_home_ready(volsurf_elsewhere, tmp_path):
     assert n == 0
 
 
+def test_every_market_of_a_home_is_made_ready_and_published(volsurf_elsewhere, tmp_path):
+    (tmp_path / "home/crypto/lake").mkdir(parents=True)
+    for words in (("db", "init"), ("publish",)):
+        code, said, _ = volsurf_elsewhere(*words)
+        assert code == 0
+        for name in ("volsurf.duckdb", "volsurf_crypto.duckdb"):
+            assert f"published {tmp_path / 'home' / name}" in said
+            assert (tmp_path / "home" / name).exists()
+
+
 def test_replay_of_what_is_stored_finds_no_difference(volsurf):
     code, said, _ = volsurf("replay", STORED[-1])
     assert code == 0
     assert "no difference" in said
+
+
+def test_replay_says_when_other_settings_were_in_force(volsurf, monkeypatch):
+    monkeypatch.setenv("FIT_SIDE", "CALLS")
+    code, said, _ = volsurf("replay", STORED[-1])
+    assert code == 1
+    assert "differences" in said
+    told = next(line for line in said.splitlines() if line.startswith("stored with other settings"))
+    assert "fitted_surfaces" in told
 
 
 @pytest.mark.parametrize(
@@ -269,6 +346,24 @@ def test_module_is_the_command_and_its_help_is_quick():
         best = min(best, time.perf_counter() - started)
     assert "backfill" in said
     assert best < 1.5  # 0.25 s alone; CI machines are busy. benchmarks/ hold it to 0.5 s
+
+
+def test_ctrl_c_ends_with_a_word_and_leaves_the_rest_for_the_next_time(tmp_path):
+    words = ("backfill", "SPY", "--start", DAYS[0], "--end", LAST, "--history", 0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are deaf
+    process = subprocess.Popen(
+        [sys.executable, "-m", "volsurf_app", *map(str, words)],
+        env={**os.environ, "VOLSURF_HOME": str(tmp_path), "VOLSURF_SOURCE": "simulated"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while process.poll() is None and not any(tmp_path.glob("lake/raw_options_chains/*.parquet")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted: what was finished is kept" in errors
+    assert Lake(tmp_path / "lake").days("raw_options_chains")
 
 
 def test_looking_loads_no_dagster(filled_home, monkeypatch):

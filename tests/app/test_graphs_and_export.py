@@ -169,6 +169,7 @@ def test_every_table_and_view_can_be_exported(lake):
         (("export", "vrp_metrics", "--start", DAYS[1], "--end", DAYS[0]), 2, "is after --end"),
         (("export", "vrp_metrics", "--format", "parquet"), 2, "name a file"),
         (("export", "vrp_metrics", "--out", "no/such/folder/x.csv"), 2, "no folder"),
+        (("export", "vrp_metrics", "--out", "x.xlsx"), 2, "ends in none of .csv, .json"),
     ],
 )
 def test_bad_input_is_answered_in_a_line(volsurf, words, ends, why):

@@ -71,7 +71,7 @@ def test_estimators_equal_their_formulas_on_a_fixture(tmp_path):
     assert row["gk_10d"] == pytest.approx(np.sqrt(252 * gk), rel=1e-12)
     assert (row["num_sessions"], row["status"]) == (11, "partial")
     assert row["rv_21d"] is None
-    assert row["reason"].startswith("11 sessions of history; not yet: rv_21d")
+    assert row["reason"].startswith("11 sessions of history; not available: rv_21d")
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +171,8 @@ def test_a_gap_inside_a_window_leaves_that_window_empty(tmp_path):
     assert row["parkinson_10d"] is not None
     assert row["parkinson_21d"] is None
     assert (row["status"], row["num_sessions"]) == ("partial", 59)
-    assert row["reason"].startswith("59 sessions of history; not yet: rv_21d, rv_30d, rv_42d")
+    expected = f"59 sessions of history, none on {gap}; not available: rv_21d, rv_30d, rv_42d"
+    assert row["reason"].startswith(expected)
 
 
 @pytest.mark.parametrize("bad", [None, 0.0, -1.0, float("nan")])

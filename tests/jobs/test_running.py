@@ -1,5 +1,6 @@
 """Sessions of the simulated market, through every table, in this process and on a real instance."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -260,6 +261,17 @@ def test_a_home_that_cannot_be_written_is_named(
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "file/dagster"))
     with pytest.raises(NoHome, match=r"file/dagster cannot be written .* set VOLSURF_HOME"):
         prepare_home(settings_of(tmp_path))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_home_of_somebody_else_is_named(tmp_path: Path) -> None:
+    home = prepare_home(settings_of(tmp_path))
+    home.chmod(0o500)
+    try:
+        with pytest.raises(NoHome, match=r"dagster cannot be written .* set VOLSURF_HOME"):
+            prepare_home(settings_of(tmp_path))
+    finally:
+        home.chmod(0o700)
 
 
 def test_neighbours_have_no_session_between_them() -> None:

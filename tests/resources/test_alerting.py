@@ -102,7 +102,8 @@ def test_an_alert_is_posted_once_with_its_severity_and_action(tmp_path: Path, po
     assert len(received) == 1
     assert received[0]["severity"] == "error"
     assert received[0]["action"] == "run `volsurf eod`"
-    assert "SPY 2026-11-18 is missing" in received[0]["text"]
+    for words in (ALERT.title, ALERT.detail, ALERT.action):
+        assert words in received[0]["text"]
     assert Alerter(settings).send(replace(ALERT, id="missing/SPY/2026-11-19"))
     assert len(received) == 2
 

@@ -10,6 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from tests.resources.lake_rows import BARS, CHAINS, DAY, DAYS, QUOTES, rows
+from volsurf_resources.calendars import NEW_YORK, ROUND_THE_CLOCK
 from volsurf_resources.lake import Lake
 from volsurf_resources.lake_errors import BadFile
 from volsurf_tables.catalogue import TABLES
@@ -35,6 +36,23 @@ def test_every_table_answers_even_when_empty(lake: Lake, contract):
 def test_views_have_the_columns_that_they_declare(lake: Lake, view):
     answer = lake.sql(f"FROM mission.{view.name}")
     assert answer.schema == pl.Schema({c.name: c.dtype for c in view.columns})
+
+
+@pytest.mark.parametrize(
+    ("calendar", "hour", "shown"), [(NEW_YORK, 21, "EOD"), (ROUND_THE_CLOCK, 8, "0745")]
+)
+def test_views_know_when_a_day_ends_and_which_chain_is_official(tmp_path, calendar, hour, shown):
+    lake = Lake(tmp_path, calendar=calendar)
+    for snapshot in ("0700", "0745", "0800", *(["EOD"] if calendar is NEW_YORK else [])):
+        chain = rows(CHAINS, n=3, symbols=["BTC"], snapshot=snapshot)
+        lake.replace(CHAINS, DAY, chain, symbols=["BTC"], snapshots=[snapshot])
+    lake.replace(BARS, DAY, rows(BARS, symbols=["BTC"]))
+    (end,) = lake.sql("SELECT time FROM market_prices")["time"]
+    assert end == datetime(DAY.year, DAY.month, DAY.day, hour, tzinfo=UTC)
+    official = lake.read(CHAINS).filter(pl.col("snapshot") == shown)
+    found = lake.sql("FROM mission.raw_options_chains")
+    assert sorted(found["volume"]) == sorted(official["volume"])
+    assert found["chain_id"].n_unique() == 3
 
 
 def test_parameters_and_snapshots(lake: Lake):

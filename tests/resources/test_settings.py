@@ -13,7 +13,7 @@ OTHERS = {
     "volsurf_home": ("/elsewhere/lake", Path("/elsewhere/lake")),
     "volsurf_source": ("archive", "archive"),
     "volsurf_symbols": ("spy, qqq,,iwm", ("SPY", "QQQ", "IWM")),
-    "default_symbol": ("QQQ", "QQQ"),
+    "default_symbol": (" qqq", "QQQ"),
     "ingestion_start_date": ("2015-06-01", date(2015, 6, 1)),
     "duckdb_path": ("/elsewhere/all.duckdb", Path("/elsewhere/all.duckdb")),
     "volsurf_market": ("crypto", "crypto"),

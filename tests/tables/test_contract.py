@@ -88,7 +88,7 @@ def test_views_hold_exactly_the_missions_columns(view):
 
 
 def test_views_wait_for_their_tables():
-    made = create_views(frozenset({"underlying_prices"}))
+    made = create_views(frozenset({"underlying_prices"}), "UTC")
     assert [line.split(" AS ")[0] for line in made] == [
         "CREATE SCHEMA IF NOT EXISTS mission",
         "CREATE VIEW mission.market_prices",

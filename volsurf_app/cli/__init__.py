@@ -35,7 +35,7 @@ from volsurf_app.cli import (
     why,
 )
 
-FAILED, BAD_ARGUMENTS = 1, 2
+FAILED, BAD_ARGUMENTS, INTERRUPTED = 1, 2, 130
 FEWER_COLLECTIONS = 50_000  # new objects between two of them; Python's own figure is 700
 
 app = typer.Typer(
@@ -76,12 +76,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         app(arguments, prog_name="volsurf")
     except SystemExit as end:
+        if end.code == INTERRUPTED:
+            errors.print("interrupted: what was finished is kept; the same command does the rest")
         return end.code if isinstance(end.code, int) else FAILED
     except ValidationError as error:
-        for problem in error.errors():
-            name = ".".join(str(part).upper() for part in problem["loc"])
-            errors.print(f"[red]setting {name}[/red]: {escape(problem['msg'])}", soft_wrap=True)
+        _explain_settings(error, errors)
         return BAD_ARGUMENTS
+    except PermissionError as error:
+        errors.print(f"[red]not allowed[/red]: {escape(str(error))}", soft_wrap=True)
+        return FAILED
     except Exception as error:
         from volsurf_resources.lake_errors import LakeError
         from volsurf_resources.source import SourceError
@@ -94,6 +97,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _explain_settings(error: ValidationError, errors: Console) -> None:
+    for problem in error.errors():
+        name = ".".join(str(part).upper() for part in problem["loc"])
+        said = problem["msg"].removeprefix("Value error, ")
+        if isinstance(problem["input"], str):  # what somebody typed, not a set of settings
+            said += f", was {problem['input']!r}"
+        told = f"[red]setting {name}[/red]" if name else "[red]settings[/red]"
+        errors.print(f"{told}: {escape(said)}", soft_wrap=True)
+
+
 def _explain_unexpected(error: Exception, errors: Console) -> None:
     from volsurf_resources.logbook import keep_log
     from volsurf_resources.settings import Settings
@@ -102,7 +115,10 @@ def _explain_unexpected(error: Exception, errors: Console) -> None:
     keep_log(settings)
     logging.getLogger("volsurf.app").critical("unexpected error", exc_info=error)
     told = escape(f"{type(error).__name__}: {error}")
-    errors.print(f"[red]unexpected[/red] {told}\nthe trace is in {settings.log_path.parent}")
+    if "cannot cache function" in told:  # numba found no place of its own
+        told += "; set NUMBA_CACHE_DIR to a folder of yours, for compiled kernels"
+    place = f"the trace is in {settings.log_path.parent}"
+    errors.print(f"[red]unexpected[/red] {told}\n{place}", soft_wrap=True)
 
 
 def main() -> None:

@@ -190,6 +190,9 @@ def vrp(symbol: Symbol = None, date: Day = TODAY, force: Force = False) -> None:
     if not rows.is_empty():
         show_frame(f"{asked} {day}: vols in %", queries.premium_by_tenor(rows), _PREMIUM)
         show_frame("30 days against its own past", rows, _HISTORY)
+        if (n := rows["num_history"][0]) < settings.vrp_min_history:
+            least = f"{settings.vrp_min_history} (VRP_MIN_HISTORY)"
+            console.print(f"a z-score needs {least} past sessions, there are {n}")
         if rows["index_vol_30d"][0] is not None:
             show_frame("its own volatility index, vols in %", rows, _INDEX)
     finish(summary)
@@ -222,7 +225,9 @@ def vendor(symbol: Symbol = None, date: Day = TODAY) -> None:
     lake, asked = stored_symbol(symbol, settings)
     found = queries.vendor_differences(lake, asked, day)
     if found.is_empty():
-        console.print(f"no liquid quote of {asked} on {day} has a vol of the vendor's beside ours")
+        stored = day in lake.days("option_quotes")
+        told = "no liquid quote has a vol of the vendor's beside ours" if stored else "not computed"
+        console.print(f"{asked} {day}: {told}")
         raise typer.Exit(1)
     show_frame(f"{asked} {day}: ours minus the vendor's, medians", found, _VENDOR)
 

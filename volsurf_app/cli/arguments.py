@@ -100,14 +100,17 @@ def session_of(text: str, hint: str = "--date", *, calendar: Calendar = NEW_YORK
     return day
 
 
-def range_of(start: str, end: str, settings: Settings) -> list[date]:
-    """Return the closed sessions from `start` to `end`, both included."""
+def range_of(start: str, end: str, settings: Settings, *, is_stored: bool = False) -> list[date]:
+    """Return the closed sessions from `start` to `end`, both included.
+
+    What is stored may be looked at whatever INGESTION_START_DATE says by now.
+    """
     latest = settings.calendar.latest_closed_session(datetime.now(UTC))
     first = _date(start, "--start")
     last = latest if end.strip().lower() == TODAY else _date(end, "--end")
     if first > last:
         raise typer.BadParameter(f"{first} is after --end {last}", param_hint="--start")
-    if first < settings.ingestion_start_date:
+    if first < settings.ingestion_start_date and not is_stored:
         raise typer.BadParameter(
             f"{first} is before INGESTION_START_DATE {settings.ingestion_start_date}",
             param_hint="--start",

@@ -63,6 +63,11 @@ def export(
             raise typer.BadParameter("parquet is no text: name a file", param_hint="--out")
         typer.echo(as_text(rows, chosen), nl=False)
         return
+    if form is None and format_of(out) is None and out.suffix:
+        raise typer.BadParameter(
+            f"{out.name} ends in none of .csv, .json, .parquet: name one, or give --format",
+            param_hint="--out",
+        )
     if not out.absolute().parent.is_dir():
         raise typer.BadParameter(f"there is no folder {out.parent}", param_hint="--out")
     write_frame(rows, out, chosen)

@@ -13,7 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from volsurf_app.cli.arguments import TODAY, Symbol, range_of, session_of, settings_of, symbol_of
-from volsurf_app.cli.console import Shown, console, new_table, show_frame, show_table
+from volsurf_app.cli.console import (
+    PROSE_WIDTH,
+    Shown,
+    console,
+    new_table,
+    show_frame,
+    show_table,
+    spans,
+)
 from volsurf_resources.calendars import CALENDARS
 from volsurf_resources.settings import Settings
 
@@ -74,8 +82,8 @@ def _show_market(
         there = ", ".join(queries.symbols(lake)) or "nothing yet: try `volsurf demo`"
         console.print(f"{settings.lake_root} holds no chain of {asked}; it holds {there}")
     else:
-        first = start or str(max(known[0], settings.ingestion_start_date))
-        _show_coverage(lake, asked, range_of(first, end or str(known[1]), settings))
+        first, last = start or str(known[0]), end or str(known[1])
+        _show_coverage(lake, asked, range_of(first, last, settings, is_stored=True))
         latest = session_of(TODAY, calendar=settings.calendar)
         told = "stored" if known[1] == latest else "not stored"
         console.print(f"\nlatest closed session: {latest}, {told}")
@@ -96,7 +104,7 @@ def _show_coverage(lake: "Lake", symbol: str, days: Sequence[date]) -> None:
     }
     for table, missing in gaps.items():
         if 0 < len(missing) < len(days):
-            console.print(f"gaps in {table}: {_spans(missing, days)}")
+            console.print(f"gaps in {table}: {spans(missing, days)}")
 
 
 def _calendar(covered: "pl.DataFrame", span: str) -> Table:
@@ -119,24 +127,13 @@ def _share(found: int, asked: int) -> Text:
     return Text(f"{found}/{asked}", style=colour)
 
 
-def _spans(missing: Sequence[date], days: Sequence[date]) -> str:
-    """Say days as spans of sessions: 2026-01-02 to 2026-01-06, 2026-02-03."""
-    place = {day: n for n, day in enumerate(days)}
-    spans: list[list[date]] = []
-    for day in missing:
-        if spans and place[day] == place[spans[-1][-1]] + 1:
-            spans[-1].append(day)
-        else:
-            spans.append([day])
-    return ", ".join(f"{s[0]} to {s[-1]}" if len(s) > 1 else str(s[0]) for s in spans)
-
-
 def settings() -> None:
     """Show every setting: its value, where it comes from, what it means. Secrets are masked."""
     in_force = Settings()
     table = new_table()
     for name in ("name", "value", "from", "meaning"):
-        table.add_column(name, overflow="fold", no_wrap=name in ("name", "from"))
+        may_fold = name in ("value", "meaning")
+        table.add_column(name, overflow="fold", min_width=PROSE_WIDTH if may_fold else None)
     for name, field in Settings.model_fields.items():
         origin = in_force.origin(name)
         style = "" if origin == "default" else "bold"

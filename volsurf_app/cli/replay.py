@@ -3,6 +3,7 @@
 Belongs here: printing the differences. Not here: the comparison (volsurf_jobs).
 """
 
+from datetime import date
 from typing import Annotated
 
 import typer
@@ -18,14 +19,14 @@ _COLUMNS = ("table", "key", "column", "stored", "recomputed")
 
 
 def replay(
-    date: Annotated[str, typer.Argument(metavar="DATE", help="Session: YYYY-MM-DD, or today.")],
+    session: Annotated[str, typer.Argument(metavar="DATE", help="Session: YYYY-MM-DD, or today.")],
 ) -> None:
     """Compute a session again beside the lake and report any difference; exit 1 if there is one.
 
     Of the market that VOLSURF_MARKET names.
     """
     settings = Settings()
-    day = session_of(date, hint="DATE", calendar=settings.calendar)
+    day = session_of(session, hint="DATE", calendar=settings.calendar)
     with quiet_dagster(settings):
         from volsurf_jobs.replay import replay as differences_of
     try:
@@ -42,4 +43,19 @@ def replay(
     for difference in differences[:_SHOWN]:
         table.add_row(*(escape(str(getattr(difference, name))) for name in _COLUMNS))
     show_table(f"{day}: {len(differences)} differences", table)
+    if others := _of_other_settings(settings, day, {each.table for each in differences}):
+        told = "stored with other settings than those in force"
+        console.print(f"{told}: {', '.join(others)}", soft_wrap=True)
     raise typer.Exit(1)
+
+
+def _of_other_settings(settings: Settings, day: date, tables: set[str]) -> list[str]:
+    from volsurf_app import queries
+
+    lake = queries.open_lake(settings)
+    footers = {name: lake.footer(name, day) for name in sorted(tables)}
+    return [
+        name
+        for name, footer in footers.items()
+        if footer and footer.provenance.settings_hash != settings.fingerprint
+    ]

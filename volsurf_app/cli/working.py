@@ -18,7 +18,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from volsurf_app.cli.console import console
+from volsurf_app.cli.console import console, spans
 from volsurf_resources.logbook import keep_log
 from volsurf_resources.settings import Settings
 
@@ -106,13 +106,17 @@ def tell(summary: "Summary", settings: Settings, what: str, elapsed: str) -> Non
     counts = {status: summary.of(status) for status in ("done", "skipped", "failed")}
     told = ", ".join(f"{len(days)} {status}" for status, days in counts.items() if days)
     console.print(f"{what}: {told or 'nothing to do'} ({elapsed})")
+    days = [outcome.day for outcome in summary.outcomes]
     for status, colour in (("skipped", "bright_black"), ("failed", "red")):
-        for text in _reasons(counts[status]):
-            console.print(f"  [{colour}]{status}[/{colour}] {escape(text)}")
+        for text in _reasons(counts[status], days):
+            console.print(f"  [{colour}]{status}[/{colour}] {escape(text)}", soft_wrap=True)
     if summary.settled:
         console.print(f"  {summary.settled} partitions of other sessions were brought up to date")
     if counts["failed"]:
-        console.print(f"  the runs stand in `volsurf ui`, details in {settings.log_path.parent}")
+        console.print(
+            f"  the runs stand in `volsurf ui`, details in {settings.log_path.parent}",
+            soft_wrap=True,
+        )
 
 
 def finish(summary: "Summary") -> None:
@@ -121,14 +125,18 @@ def finish(summary: "Summary") -> None:
         raise typer.Exit(1)
 
 
-def _reasons(outcomes: Sequence["Outcome"]) -> Iterator[str]:
-    """Say each reason once, with the sessions that it holds for."""
-    by_reason: dict[str, list[date]] = {}
+def _reasons(outcomes: Sequence["Outcome"], days: Sequence[date]) -> Iterator[str]:
+    """Say each reason once, with the sessions among `days` that it holds for."""
+    by_reason: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
-        by_reason.setdefault(outcome.reason, []).append(outcome.day)
-    for reason, days in list(by_reason.items())[:_REASONS_SHOWN]:
-        span = str(days[0]) if len(days) == 1 else f"{days[0]} to {days[-1]} ({len(days)} sessions)"
-        yield f"{span}: {reason}"
+        alike = outcome.reason.replace(str(outcome.day), "that day")
+        by_reason.setdefault(alike, []).append(outcome)
+    for alike, of_it in list(by_reason.items())[:_REASONS_SHOWN]:
+        if len(of_it) == 1:
+            yield f"{of_it[0].day}: {of_it[0].reason}"
+        else:
+            when = spans([outcome.day for outcome in of_it], days)
+            yield f"{when} ({len(of_it)} sessions): {alike}"
     if len(by_reason) > _REASONS_SHOWN:
         yield f"... and {len(by_reason) - _REASONS_SHOWN} more reasons"
 
