@@ -6,7 +6,14 @@ computed that a table holds. Not here: how an answer is printed or drawn.
 
 from volsurf_app.queries.absence import NotStored, listed
 from volsurf_app.queries.contents import table_names, table_rows
-from volsurf_app.queries.holdings import coverage, first_and_last, last_writes, open_lake, symbols
+from volsurf_app.queries.holdings import (
+    coverage,
+    first_and_last,
+    holds,
+    last_writes,
+    open_lake,
+    symbols,
+)
 from volsurf_app.queries.logs import api_calls, last_run
 from volsurf_app.queries.models import heston, model_scores
 from volsurf_app.queries.pictures import SmilePicture, smile_picture, smile_pictures
@@ -24,6 +31,7 @@ __all__ = [
     "first_and_last",
     "fit_summary",
     "heston",
+    "holds",
     "is_of_marks",
     "issues",
     "last_run",
