@@ -6,7 +6,7 @@ here: the rules of the calendars (volsurf_resources).
 
 import warnings
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
@@ -46,6 +46,11 @@ class Place:
     partitions: dg.DailyPartitionsDefinition
     freshness: dg.FreshnessPolicy
     prefix: tuple[str, ...] = ()
+
+    @property
+    def first(self) -> date:
+        """Return the first day that has a partition."""
+        return self.partitions.start.date()
 
     def key(self, table: str) -> dg.AssetKey:
         """Return the key of a table's asset."""

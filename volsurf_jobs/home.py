@@ -18,6 +18,7 @@ from volsurf_resources.lake_errors import NoHome
 from volsurf_resources.settings import Settings
 
 CONFIGURATION = ("dagster.yaml", "workspace.yaml")  # of the instance, and what the UI loads
+_SUPERSEDED = "ignore:Function `dev_command` is superseded"  # by a command of another package
 PROCESS_TAG = "volsurf/process"  # host and process of a run that nobody else watches
 
 
@@ -43,7 +44,8 @@ def prepare_home(settings: Settings) -> Path:
 
 def environment_of(home: Path) -> dict[str, str]:
     """Return the environment in which Dagster's own commands use this instance."""
-    return {**os.environ, "DAGSTER_HOME": str(home)}
+    warnings = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), _SUPERSEDED]))
+    return {**os.environ, "DAGSTER_HOME": str(home), "PYTHONWARNINGS": warnings}
 
 
 @contextmanager

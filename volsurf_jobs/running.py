@@ -174,7 +174,8 @@ class Runner:
             return
         first = min(outcomes)
         calendar = self.lake.calendar
-        start = max(self.settings.ingestion_start_date, calendar.last_sessions(first, n + 1)[0])
+        earliest = max(self.settings.ingestion_start_date, self._place.first)
+        start = max(earliest, calendar.last_sessions(first, n + 1)[0])
         past = [day for day in calendar.sessions(start, first) if day < first]
         missing = [day for day in past if not self._was_asked(day, symbols)]
         config = {"symbols": list(symbols), "only_missing": True, "retries": False}
@@ -227,6 +228,10 @@ class Runner:
     def _can_be_partition(self, day: date, outcomes: dict[date, Outcome]) -> bool:
         if not self.lake.calendar.is_session(day):
             outcomes[day].problems[RAW_OPTIONS_CHAINS.name] = "the exchange is closed on this day"
+            return False
+        if day < (first := self._place.first):
+            why = f"the tables begin at {first}: there is no partition of an earlier day"
+            outcomes[day].problems[RAW_OPTIONS_CHAINS.name] = why
             return False
         if day > self._clock().date():
             outcomes[day].problems[RAW_OPTIONS_CHAINS.name] = "this session is in the future"

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from tests.app.conftest import DAYS, LAST
+from tests.resources.lake_rows import rows
 from volsurf_app import queries
 from volsurf_app.cli.console import console
 from volsurf_app.cli.working import tell
@@ -383,3 +384,12 @@ def test_overview_has_a_row_for_every_day_asked(filled_home):
     status = dict(rows.select("quote_date", "status").iter_rows())
     assert status[date(2001, 1, 2)] == "no surface"
     assert status[STORED[0]] != "no surface"
+
+
+def test_a_symbol_that_the_newest_session_lacks_is_still_held(tmp_path):
+    lake = Lake(tmp_path)
+    for day, symbol in zip(DAYS, ("QQQ", "SPY"), strict=False):
+        lake.replace("raw_options_chains", day, rows("raw_options_chains", day, symbols=[symbol]))
+    assert queries.symbols(lake) == ["QQQ", "SPY"]
+    assert queries.holds(lake, "QQQ")
+    assert not queries.holds(lake, "IWM")

@@ -165,6 +165,15 @@ def test_days_that_cannot_be_had_say_why(tmp_path: Path, instance: dg.DagsterIns
     assert {o.status for o in summary.outcomes} == {"failed"}
 
 
+def test_days_before_the_tables_begin_say_so(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    settings = settings_of(tmp_path).model_copy(update={"ingestion_start_date": date(2010, 1, 4)})
+    runner = Runner(settings, instance, clock=lambda: NOW)
+    days = [date(2014, 12, 31), date(2015, 1, 2)]
+    summary = runner.run_sessions(days, compute=False, bars_before=30)
+    assert "the tables begin at 2015-01-02" in summary.outcomes[0].reason
+    assert summary.outcomes[1].status == "done"
+
+
 def test_computing_what_was_not_ingested_says_so(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:

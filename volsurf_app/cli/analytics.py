@@ -238,8 +238,8 @@ def stored_symbol(text: str | None, settings: Settings) -> tuple["Lake", str]:
 
     lake = queries.open_lake(settings)
     symbol = symbol_of(text, settings)
-    known = queries.symbols(lake)
-    if symbol not in known and queries.first_and_last(lake, symbol) is None:
+    if not queries.holds(lake, symbol):
+        known = queries.symbols(lake)
         there = f"it has {', '.join(known)}" if known else "it is empty; try `volsurf demo`"
         raise typer.BadParameter(
             f"the lake in {settings.lake_root} has no {symbol}; {there}", param_hint="SYMBOL"

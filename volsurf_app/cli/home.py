@@ -3,7 +3,6 @@
 Belongs here: making the store ready and serving it.
 """
 
-import os
 import subprocess
 import sys
 from typing import Annotated
@@ -14,8 +13,6 @@ from volsurf_app.cli.console import console
 from volsurf_app.cli.working import runner_of
 from volsurf_resources.calendars import CALENDARS
 from volsurf_resources.settings import Settings
-
-_SUPERSEDED = "ignore:Function `dev_command` is superseded"  # by a command of another package
 
 db = typer.Typer(no_args_is_help=True, help="The store.")
 
@@ -68,10 +65,8 @@ def ui(
     console.print(f"http://127.0.0.1:{port} shows the runs in {home}; stop with Ctrl-C")
     command = [sys.executable, "-m", "dagster", "dev", "--workspace", str(home / "workspace.yaml")]
     place = ["--host", "127.0.0.1", "--port", str(port)]
-    told = [os.environ.get("PYTHONWARNINGS", ""), _SUPERSEDED]
-    own = {"PYTHONWARNINGS": ",".join(filter(None, told))}
     try:
-        ended = subprocess.run([*command, *place], env=environment_of(home) | own, check=False)
+        ended = subprocess.run([*command, *place], env=environment_of(home), check=False)
         raise typer.Exit(ended.returncode)
     except KeyboardInterrupt:
         raise typer.Exit(0) from None

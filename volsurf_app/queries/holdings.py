@@ -3,7 +3,7 @@
 Belongs here: which rows there are. Not here: what they say.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -38,13 +38,22 @@ def open_lakes(settings: Settings) -> Lakes:
 
 
 def symbols(lake: Lake) -> list[str]:
-    """Return the symbols of the newest stored chains and bars."""
-    found: set[str] = set()
-    for table in ("raw_options_chains", "underlying_prices"):
-        for day in lake.days(table)[-1:]:
+    """Return the symbols of all stored chains, and of the newest bars."""
+    return sorted({symbol for symbols in _held(lake) for symbol in symbols})
+
+
+def holds(lake: Lake, symbol: str) -> bool:
+    """Whether there is a chain of a symbol, or a bar in the newest session."""
+    return any(symbol in symbols for symbols in _held(lake))
+
+
+def _held(lake: Lake) -> Iterator[Iterable[str]]:
+    """Give the symbols of each date, the newest first: who finds his own need not go on."""
+    bars, chains = lake.days("underlying_prices")[-1:], lake.days("raw_options_chains")
+    for table, days in (("underlying_prices", bars), ("raw_options_chains", reversed(chains))):
+        for day in days:
             footer = lake.footer(table, day)
-            found.update(footer.parts if footer else ())
-    return sorted(found)
+            yield footer.parts if footer else ()
 
 
 def coverage(lake: Lake, symbol: str, start: date, end: date) -> pl.DataFrame:
