@@ -270,7 +270,8 @@ def _show_slices(answer: "SurfacePoint | ContractGreeks") -> None:
     for one in answer.slices:
         verdict = "free of arbitrage" if one.passes_no_arbitrage else "arbitrage found"
         if one.passes_no_arbitrage is None:
-            verdict = "not tested"
+            n = one.butterfly_arbitrage_violations
+            verdict = "not tested" if n is None else f"{n or 'no'} butterfly violations"
         fit = f", RMSE {one.rmse:.3f} vol points" if one.rmse is not None else ""
         told = f"{one.status}{fit}, {verdict}" + (f" ({one.reason})" if one.reason else "")
         console.print(f"from {one.root} {one.expiration_date}: {told}", markup=False)
