@@ -8,7 +8,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import quote
+from urllib.request import Request, urlopen
 
 import polars as pl
 import pytest
@@ -359,6 +361,19 @@ def test_health_and_metrics_tell_how_fresh_the_data_are(server):
     assert behind == health["symbols"]["SPX"]["sessions_behind"]
     assert float(lines['volsurf_requests_total{route="/v1/{symbol}/dates",status="404"}']) >= 1
     assert datetime.fromisoformat(health["symbols"]["SPX"]["known_at"]) < datetime.now(UTC)
+
+
+def test_head_is_answered_as_get_without_the_body(server):
+    """Monitors ask so whether a server is there (RFC 9110, 9.3.2)."""
+    for path, status in (("/health", 200), ("/v1/XYZ/dates", 404)):
+        asked = Request(f"{server.url}{path}", method="HEAD")
+        try:
+            answer = urlopen(asked, timeout=10)
+        except HTTPError as error:
+            answer = error
+        with answer:
+            assert (answer.status, answer.read()) == (status, b"")
+            assert int(answer.headers["content-length"]) > 0
 
 
 def test_history_of_a_point_and_of_a_column(server, lake):

@@ -222,6 +222,7 @@ def test_questions_of_pages_are_answered_for_every_model(lake, model):
     assert history["quote_date"].to_list() == days
     fits = diagnostics.fit_history(lake, "SPY", days, model)
     scores = lake.read("model_scores", [NEWEST]).filter(model_type=model)
+    assert (fits["violating"].null_count() > 0) == (model == "HESTON")  # a law is not tested
     if model != "HESTON":
         assert fits["median_rmse"][-1] == pytest.approx(scores["median_rmse"][0], rel=1e-9)
     assert diagnostics.residuals(lake, "SPY", NEWEST, model).height > 100

@@ -100,6 +100,8 @@ class Observed:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":  # whose answer is that to GET; the server leaves the body out
+            scope = {**scope, "method": "GET"}
         status, start = 500, time.perf_counter()
 
         async def seen(message: Message) -> None:

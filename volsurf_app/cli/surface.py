@@ -207,9 +207,14 @@ def show_point(point: "SurfacePoint") -> None:
     told += [("forward delta", _cell(point.delta, "{:.4f}".format))]
     told += [("forward", _cell(point.forward, "{:.4f}".format))]
     told += [("days", _cell(point.tte_years, lambda tte: f"{365.0 * tte:.2f}"))]
-    when = point.expiration_date or "interpolated in time"
-    _show(f"{point.symbol} {point.quote_date} {point.snapshot} {point.model}, {when}", told)
+    _show(_heading(point), told)
     _show_slices(point)
+
+
+def _heading(answer: "SurfacePoint | ContractGreeks") -> str:
+    tte = answer.tte_years
+    when = answer.expiration_date or (None if tte is None else f"{365.0 * tte:.2f} days")
+    return f"{answer.symbol} {answer.quote_date} {answer.snapshot} {answer.model}, {when}"
 
 
 def _show_grid(found: "SurfaceGrid") -> None:
@@ -229,9 +234,7 @@ def _show_prices(call: "ContractGreeks", put: "ContractGreeks") -> None:
     told = _told(call)
     told += [("forward", _cell(call.forward, "{:.4f}".format))]
     told += [("days", _cell(call.tte_years, lambda tte: f"{365.0 * tte:.2f}"))]
-    when = call.expiration_date or "interpolated in time"
-    title = f"{call.symbol} {call.quote_date} {call.snapshot} {call.model}, {when}, {call.strike:g}"
-    _show(title, told)
+    _show(f"{_heading(call)}, strike {call.strike:.10g}", told)
     show_premiums((call, put))
     _show_slices(call)
 
@@ -267,7 +270,8 @@ def _show_slices(answer: "SurfacePoint | ContractGreeks") -> None:
     for one in answer.slices:
         verdict = "free of arbitrage" if one.passes_no_arbitrage else "arbitrage found"
         if one.passes_no_arbitrage is None:
-            verdict = "not tested"
+            n = one.butterfly_arbitrage_violations
+            verdict = "not tested" if n is None else f"{n or 'no'} butterfly violations"
         fit = f", RMSE {one.rmse:.3f} vol points" if one.rmse is not None else ""
         told = f"{one.status}{fit}, {verdict}" + (f" ({one.reason})" if one.reason else "")
         console.print(f"from {one.root} {one.expiration_date}: {told}", markup=False)

@@ -31,6 +31,10 @@ from volsurf_app.queries.models import MODEL_TABLES
 from volsurf_tables.models import table_of
 
 _QUOTES = (*MODEL_TABLES, "option_quotes", "implied_forwards")
+_LOOKED_FOR = (
+    "Butterflies are looked for in every smile, calendar spreads between those of SVI and of SSVI. "
+    "Heston's law admits neither, so that none is counted."
+)
 _ARBITRAGE = {
     "quote_date": ("session", None),
     "model_type": ("model", None),
@@ -108,7 +112,7 @@ def _numbers(row: dict[str, float | None]) -> None:
                 "Median error on every fifth strike when it was left out of the fit.",
             ),
             "Inside bid-ask": (percent(share, 1), "Median share of quotes whose fit is inside."),
-            "With arbitrage": (f"{row['violating'] or 0:.0f}", "Smiles with a violation."),
+            "With arbitrage": (number(row["violating"], 0), "Smiles with a violation."),
         }
     )
 
@@ -128,6 +132,7 @@ def _arbitrage(choice: Choice, found: pl.DataFrame, days: Sequence[date]) -> Non
     shown = found.filter(pl.col("quote_date").is_between(*ends), pl.col("model_type").is_in(chosen))
     if shown.is_empty():
         st.success(f"No violation from {ends[0]} to {ends[1]}.", icon=":material/check:")
+        st.caption(_LOOKED_FOR)
         return
     st.caption(f"{shown.height:,} smiles with a violation from {ends[0]} to {ends[1]}.")
     table(shown, _ARBITRAGE, key="arbitrage_list")

@@ -21,6 +21,8 @@ ARBITRAGE_COLUMNS = (
     *("left_wing_slope", "right_wing_slope", "rmse", "status", "reason"),
 )
 
+_COUNTS = ("butterfly_arbitrage_violations", "calendar_arbitrage_violations")
+
 
 def fit_history(lake: Lake, symbol: str, days: Sequence[date], model: str) -> pl.DataFrame:
     """Return a model's fit quality by session, over its fitted smiles.
@@ -42,7 +44,7 @@ def fit_history(lake: Lake, symbol: str, days: Sequence[date], model: str) -> pl
                 outcome: (pl.col("status") == outcome).sum()
                 for outcome in ("fitted", "carried", "skipped", "failed")
             },
-            violating=_is_violating().sum(),
+            violating=pl.when(_is_tested().any()).then(_is_violating().sum()),
         )
         .sort("quote_date")
     )
@@ -83,5 +85,8 @@ def _completed(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _is_violating() -> pl.Expr:
-    counts = ("butterfly_arbitrage_violations", "calendar_arbitrage_violations")
-    return pl.sum_horizontal(counts) > 0
+    return pl.sum_horizontal(_COUNTS) > 0
+
+
+def _is_tested() -> pl.Expr:
+    return pl.any_horizontal(pl.col(*_COUNTS).is_not_null())
