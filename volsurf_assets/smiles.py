@@ -35,7 +35,7 @@ THREADS = 4  # over underlyings, and over models: the kernels run without the in
 @table_asset(
     FITTED_SURFACES,
     reads=[OPTION_QUOTES, IMPLIED_FORWARDS],
-    code_version="5",
+    code_version="6",
     picture=lambda rows: sparkline(_smile_near_30_days(rows)),
 )
 def fitted_surfaces(session: Session) -> pl.DataFrame:

@@ -165,3 +165,21 @@ def test_four_points_are_too_few():
     fit = RawSvi.fit(k, 0.04 + k**2, np.ones(4))
     assert fit.status is FitStatus.TOO_FEW_POINTS
     assert np.isnan(fit.covariance).all()
+
+
+def test_a_well_of_density_between_two_points_of_the_grid_is_found():
+    """Two wells beside each other, the deeper one between grid points: fitted to a simulated SPY.
+
+    Both stand at zeros of 1 - k w'/2w; the truth is g on 200,001 points around them.
+    """
+    smile = RawSvi(
+        a=-0.00012229169796418917,
+        b=0.012962498788657965,
+        rho=-0.9933404936013361,
+        m=-0.10715399820316274,
+        sigma=0.09162914944936752,
+    )
+    truth = smile.durrleman_g(np.linspace(1.0, 1.6, 200_001)).min()
+    assert truth < -5e-6
+    assert smile.min_durrleman_g() == pytest.approx(truth, abs=1e-10)
+    assert not smile.is_butterfly_free

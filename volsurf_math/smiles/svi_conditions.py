@@ -8,8 +8,10 @@ In the smile's own coordinate :math:`l = (k - m)/\sigma`, with :math:`\alpha = a
           + \frac{1}{2\sigma} \Bigl(N'' - \frac{N'^2}{2N}\Bigr),
 
 which is read on a sinh grid that reaches far into both wings, where g tends to
-:math:`1/4 - b^2(1 \pm \rho)^2/16`: Lee's bound on the slope is 2. The `floor`, (a, b, rho,
-m, sigma) of an earlier expiry or NaN, may not be undercut: the room above it is w / floor - 1.
+:math:`1/4 - b^2(1 \pm \rho)^2/16`: Lee's bound on the slope is 2. A well that is narrower than the
+grid lies where the first bracket changes its sign, so these places are looked at too. The `floor`,
+(a, b, rho, m, sigma) of an earlier expiry or NaN, may not be undercut: the room above it is
+w / floor - 1.
 
 Belongs here: conditions on one slice, compiled, with their derivatives. Not here: what is done
 about them (`svi_guard`).
@@ -42,6 +44,7 @@ _TILT, _BEND = _L / _ROOT, _ROOT**-3.0
 _N = _L.size
 _GOLDEN = 0.6180339887498949
 _SMALLEST_LEVEL = 1e-8  # of total variance, relative to b sigma: below it a smile touches zero
+_SAME_PLACE = 1e-4  # relative, of two minima that were found from two sides
 _RANGE_STEPS = 64  # of the grid on which a floor is looked at over a range
 _ROUNDING = 1e-12  # of w / w
 
@@ -74,6 +77,16 @@ def _g_on_grid(alpha, b, rho, mu, half_over_sigma):
 
 
 @njit(**ROUTINE)
+def _bracket_on_grid(alpha, b, rho, mu):
+    """The bracket that g squares, 1 - (l + mu) N' / 2N, on the whole grid of l."""
+    bracket = np.empty(_N)
+    for i in range(_N):
+        level = alpha + b * (rho * _L[i] + _ROOT[i])
+        bracket[i] = 1.0 - 0.5 * (_L[i] + mu) * b * (rho + _TILT[i]) / level
+    return bracket
+
+
+@njit(**ROUTINE)
 def _refine_g(lo, hi, alpha, b, rho, mu, half_over_sigma):
     """Golden-section search for the smallest g in (lo, hi): returns (g, l)."""
     x1, x2 = hi - _GOLDEN * (hi - lo), lo + _GOLDEN * (hi - lo)
@@ -100,13 +113,17 @@ def min_g(a, b, rho, m, sigma, refine_below):
     left, right = b * (1.0 - rho), b * (1.0 + rho)
     worst = 0.25 - 0.0625 * max(left, right) ** 2
     at = -np.inf if left > right else np.inf
-    on_grid = _g_on_grid(alpha, b, rho, mu, h)
+    on_grid, bracket = _g_on_grid(alpha, b, rho, mu, h), _bracket_on_grid(alpha, b, rho, mu)
     for i in range(_N):
         here = on_grid[i]
         if here < worst:
             worst, at = here, m + sigma * _L[i]
         if 0 < i < _N - 1 and here <= min(on_grid[i - 1], on_grid[i + 1], refine_below):
             g, ell = _refine_g(_L[i - 1], _L[i + 1], alpha, b, rho, mu, h)
+            if g < worst:
+                worst, at = g, m + sigma * ell
+        if i > 0 and bracket[i - 1] * bracket[i] < 0.0:
+            g, ell = _refine_g(_L[i - 1], _L[i], alpha, b, rho, mu, h)
             if g < worst:
                 worst, at = g, m + sigma * ell
     return worst, at
@@ -151,11 +168,17 @@ def _add_g_minima(p, value, slopes, n):
                 -0.125 * slope * sign * by_u,
             )
             n += 1
-    g = _g_on_grid(alpha, b, rho, mu, h)
+    g, bracket = _g_on_grid(alpha, b, rho, mu, h), _bracket_on_grid(alpha, b, rho, mu)
+    last = -np.inf
     for i in range(1, _N - 1):
-        if g[i] < NEAR and g[i] <= min(g[i - 1], g[i + 1]) and n < _MOST_MINIMA:
-            _, ell = _refine_g(_L[i - 1], _L[i + 1], alpha, b, rho, mu, h)
-            n = _add_g(ell, p, value, slopes, n)
+        is_low = g[i] < NEAR and g[i] <= min(g[i - 1], g[i + 1])
+        is_crossed = bracket[i - 1] * bracket[i] < 0.0
+        for first, end in ((i - 1, i), (i - 1, i + 1)):
+            if not (is_crossed if end == i else is_low) or n >= _MOST_MINIMA:
+                continue
+            least_g, ell = _refine_g(_L[first], _L[end], alpha, b, rho, mu, h)
+            if least_g < NEAR and abs(ell - last) > _SAME_PLACE * (1.0 + abs(ell)):
+                n, last = _add_g(ell, p, value, slopes, n), ell
     return n
 
 
