@@ -7,7 +7,7 @@ the removal of early exercise (volsurf_math), or the rules of a usable quote (`q
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from volsurf_assets.pictures import sparkline
 from volsurf_assets.price_units import COIN, with_underlying
 from volsurf_assets.quality import MID, PRICES, is_usable
 from volsurf_assets.session import Session
+from volsurf_assets.spots import spot_of_quotes, told_spot
 from volsurf_assets.table_asset import table_asset
 from volsurf_assets.zero_curve import Curve, curve_of
 from volsurf_resources.exchange_calendar import expiry_time
@@ -53,7 +54,7 @@ def with_expiry(chain: pl.DataFrame) -> pl.DataFrame:
 @table_asset(
     IMPLIED_FORWARDS,
     reads=[RAW_OPTIONS_CHAINS, MARKET_RATES, UNDERLYING_PRICES],
-    code_version="7",
+    code_version="8",
     picture=lambda rows: sparkline(rows["implied_carry"]),
 )
 def implied_forwards(session: Session) -> pl.DataFrame:
@@ -64,12 +65,14 @@ def implied_forwards(session: Session) -> pl.DataFrame:
     price = PRICES[settings.price_source]
     for (symbol, _), own in chain.group_by("symbol", "snapshot", maintain_order=True):
         dividends = expected_dividends(history, str(symbol), session.day)
-        spot = _spot(own, history, session.day)
-        estimate = partial(_estimate, spot=spot, curve=curve, dividends=dividends)
+        told = told_spot(own, history, session.day)
+        estimate = partial(_estimate, spot=told, curve=curve, dividends=dividends)
         expiries = _expiries(own, is_usable(settings), price)
         with ThreadPoolExecutor(THREADS) as threads:
             estimated = list(threads.map(estimate, expiries))
-        rows.extend(_fill_gaps(estimated, spot, curve))
+        known = [row for row in estimated if row["status"] in ("estimated", "fallback")]
+        spot = spot_of_quotes(told, known, dividends)
+        rows.extend(_fill_gaps(estimated, known, spot, curve))
     source = {"price_source": settings.price_source}
     return pl.DataFrame([row | source for row in rows], schema=IMPLIED_FORWARDS.schema)
 
@@ -121,15 +124,6 @@ class Expiry:
     coin: float | None  # dollars that a coin was taken for, where prices are in coin
 
 
-def _spot(own: pl.DataFrame, history: pl.DataFrame, day: date) -> float | None:
-    known = own.select(price=pl.coalesce("index_price", "underlying_price"))
-    quoted = known.filter(pl.col("price") > 0.0)["price"].median()
-    if quoted is not None:
-        return float(quoted)  # type: ignore[arg-type]
-    bar = history.filter((pl.col("symbol") == own["symbol"][0]) & (pl.col("quote_date") == day))
-    return None if bar.is_empty() else bar["close"][0]
-
-
 def _expiries(own: pl.DataFrame, usable: pl.Expr, price: pl.Expr = MID) -> Iterator[Expiry]:
     """Every expiry of one chain, with the pairs of quotes that are usable and come once.
 
@@ -175,7 +169,7 @@ def _estimate(expiry: Expiry, spot: float | None, curve: Curve, dividends: Divid
     row: Row = {**expiry.key, "exercise_style": expiry.style, "expiry_time": expiry.at}
     row |= {
         "tte_years": expiry.tte,
-        "spot": spot,
+        "quoted_spot": spot,
         "n_pairs": 0,
         "n_left_out": 0,
         "status": None,
@@ -269,12 +263,12 @@ def _is_credible(fit: Any, tte: float, rate: float) -> bool:
     return bool(error <= MAX_RATE_STD_ERROR and gap <= MAX_RATE_GAP)
 
 
-def _fill_gaps(rows: list[Row], spot: float | None, curve: Curve) -> list[Row]:
-    """Give expiries without pairs the carry of their neighbours, and every row its rates."""
-    known = [row for row in rows if row["status"] in ("estimated", "fallback")]
-    known.sort(key=lambda row: row["tte_years"])
+def _fill_gaps(rows: list[Row], known: list[Row], spot: float | None, curve: Curve) -> list[Row]:
+    """Give expiries without pairs the carry of those with, and every row its spot and rates."""
+    known = sorted(known, key=lambda row: row["tte_years"])
     tte = np.array([row["tte_years"] for row in known])
     for row in rows:
+        row["spot"] = spot
         if row["status"] is None:
             row.update(_by_carry(row, tte, known, spot, curve))
         if row.get("forward") is not None:

@@ -33,17 +33,21 @@ _IDENTITY = "symbol, quote_date, snapshot, contract_id"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Days:
-    """What the dates of a market stand for: the end of its day, the official snapshot of chains."""
+    """What the dates of a market stand for: the end of a day, the official snapshot of its chains.
+
+    `month` counts the days of a month, as the calendar of the market does.
+    """
 
     zone: str
     end: str
     official: str
+    month: int
 
 
 DAYS = {
     days.zone: days
     for days in (
-        Days(zone="America/New_York", end="16:00:00", official="raw.snapshot = 'EOD'"),
+        Days(zone="America/New_York", end="16:00:00", official="raw.snapshot = 'EOD'", month=21),
         Days(
             zone="UTC",
             end="08:00:00",
@@ -52,6 +56,7 @@ DAYS = {
         max(snapshot) FILTER (WHERE snapshot < '0800'), min(snapshot))
     FROM main.raw_options_chains AS same
     WHERE same.symbol = raw.symbol AND same.quote_date = raw.quote_date)""",
+            month=30,
         ),
     )
 }
@@ -61,7 +66,7 @@ DAYS = {
 class View:
     """One second name: its columns in order, the tables it reads, and its query.
 
-    The query may speak of a market's `Days`: $zone, $end, $official.
+    The query may speak of a market's `Days`: $zone, $end, $official, $month.
     """
 
     name: str
@@ -213,12 +218,16 @@ FROM main.heston_surfaces AS laws WHERE kappa IS NOT NULL""",
 
 VRP_EX_POST = View(
     name="vrp_ex_post",
-    meaning="Implied volatility minus what was then realised, once the 21 sessions have passed.",
+    meaning="Implied volatility minus what was then realised, once a month of sessions has passed.",
     columns=(
         SYMBOL,
         QUOTE_DATE,
         number("implied_vol_30d", "decimal", "ATM implied vol at 30 calendar days."),
-        number("realized_vol_next_21d", "decimal", "Realised over the 21 sessions that followed."),
+        number(
+            "realized_vol_next_30d",
+            "decimal",
+            "Realised over the 21 sessions that followed, or 30 round the clock.",
+        ),
         number("ex_post_vrp_30d", "decimal", "Implied minus realised afterwards."),
         number("ex_post_variance_premium_30d", "decimal^2", "Model-free minus realised variance."),
         Column(
@@ -230,15 +239,16 @@ VRP_EX_POST = View(
     ),
     reads=("vrp_metrics", "realized_volatility"),
     query="""
-SELECT symbol, quote_date, implied_vol_30d, realised.rv_21d AS realized_vol_next_21d,
-    implied_vol_30d - realised.rv_21d AS ex_post_vrp_30d,
-    model_free_variance_30d - realised.rv_21d * realised.rv_21d AS ex_post_variance_premium_30d,
+SELECT symbol, quote_date, implied_vol_30d, realised.vol AS realized_vol_next_30d,
+    implied_vol_30d - realised.vol AS ex_post_vrp_30d,
+    model_free_variance_30d - realised.vol * realised.vol AS ex_post_variance_premium_30d,
     realised.known_on
 FROM main.vrp_metrics
-JOIN (SELECT symbol, snapshot, rv_21d, quote_date AS known_on,
-        lag(quote_date, 21) OVER (PARTITION BY symbol, snapshot ORDER BY quote_date) AS quote_date
+JOIN (SELECT symbol, snapshot, rv_${month}d AS vol, quote_date AS known_on,
+        lag(quote_date, $month)
+            OVER (PARTITION BY symbol, snapshot ORDER BY quote_date) AS quote_date
     FROM main.realized_volatility) AS realised USING (symbol, snapshot, quote_date)
-WHERE rv_21d IS NOT NULL AND implied_vol_30d IS NOT NULL
+WHERE realised.vol IS NOT NULL AND implied_vol_30d IS NOT NULL
     AND realised.known_on - quote_date <= 35  -- else sessions in between were not computed""",
 )
 

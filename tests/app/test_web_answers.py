@@ -119,7 +119,7 @@ def test_ex_post_rows_were_known_by_the_session_that_is_looked_at(lake):
     assert known.height == 5  # sessions 0 to 4 have 21 sessions after them by then
     assert known["known_on"].max() == until
     realised = lake.read("realized_volatility", [until])["rv_21d"][0]
-    assert known["realized_vol_next_21d"][-1] == realised
+    assert known["realized_vol_next_30d"][-1] == realised
     assert premium_ex_post(lake, "SPY", days[20]).is_empty()
 
 

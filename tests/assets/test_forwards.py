@@ -22,8 +22,9 @@ from tests.assets.handmade import (
     lake_of,
     years_to,
 )
-from volsurf_assets.dividends import expected_dividends
+from volsurf_assets.dividends import Dividends, expected_dividends
 from volsurf_assets.forwards import implied_forwards
+from volsurf_assets.spots import spot_of_quotes
 from volsurf_math.american import american_price
 from volsurf_resources.exchange_calendar import previous_session
 from volsurf_tables.market import MARKET_RATES
@@ -238,6 +239,37 @@ def test_pairs_need_no_underlying_price(tmp_path, spot):
     assert row["status"] == "estimated"
     assert row["spot"] is None
     assert row["implied_carry"] is None
+
+
+NEAR = [in_days(n) for n in (2, 7, 9, 14, 21, 28, 35)]
+
+
+@pytest.mark.parametrize("told", [SPOT - 0.05, SPOT, SPOT + 0.3])
+def test_the_spot_is_that_of_the_quotes_whatever_minute_the_price_told_is_of(tmp_path, told):
+    """Five basis points between them would be 9 % of carry a year for an expiry of two days."""
+    chain = pl.concat([expiry(day, underlying_price=told) for day in NEAR])
+    found = forwards_of(tmp_path, chain)
+    assert set(found["quoted_spot"]) == {told}
+    assert found["spot"].to_numpy() == pytest.approx(SPOT, rel=1e-9)
+    assert found["implied_carry"].to_numpy() == pytest.approx(0.03, abs=1e-5)
+
+
+def test_few_expiries_do_not_tell_the_spot(tmp_path):
+    chain = pl.concat([expiry(day, underlying_price=99.9) for day in NEAR[:4]])
+    assert set(forwards_of(tmp_path, chain)["spot"]) == {99.9}
+
+
+def test_dividends_and_an_odd_expiry_do_not_move_the_spot():
+    """Forwards by Merton's formula, one of them off, and the price told 2 basis points too low."""
+    times, amounts = np.array([0.03, 0.09]), np.array([0.4, 0.1])
+    dividends = Dividends(times, amounts, 0.1 * amounts, is_year_known=True)
+    rows = []
+    for n, tte in enumerate(np.array([2, 5, 9, 14, 21, 28, 40]) / 365):
+        escrow = amounts[times <= tte] @ np.exp(-RATE * times[times <= tte])
+        forward = (SPOT - escrow) * np.exp(RATE * tte) * (1.003 if n == 3 else 1.0)
+        rows.append({"tte_years": tte, "forward": forward, "discount_factor": np.exp(-RATE * tte)})
+    assert spot_of_quotes(SPOT * 0.9998, rows, dividends) == pytest.approx(SPOT, rel=1e-9)
+    assert spot_of_quotes(None, rows, dividends) is None
 
 
 def test_the_days_close_stands_in_for_an_underlying_price(tmp_path):

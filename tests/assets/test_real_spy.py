@@ -121,6 +121,30 @@ def test_thirty_day_vol_is_the_vendors(lake, real):
     assert gap.abs().max() < 0.2
 
 
+def test_carry_is_that_of_a_month_for_an_expiry_of_days_too(lake):
+    """The price told is the close, the quotes are of later: the forwards tell the spot of then.
+
+    Rate less dividends does not change within weeks; a weekend's settlement takes its days at once.
+    """
+    rows = lake.read("implied_forwards").filter(pl.col("method") == "parity_american")
+    days = 365.0 * pl.col("tte_years")
+    told = (pl.col("forward") / pl.col("quoted_spot")).log() / pl.col("tte_years")
+    near = rows.with_columns(told=told).filter(
+        days > 1.5, days < 14.0, pl.col("spot").is_not_null()
+    )
+    month = (
+        rows.filter(days.is_between(24, 38))
+        .group_by("quote_date")
+        .agg(month=pl.col("implied_carry").median())
+    )
+    apart = near.join(month, on="quote_date").select(
+        ours=(pl.col("implied_carry") - pl.col("month")).abs(),
+        told=(pl.col("told") - pl.col("month")).abs(),
+    )
+    assert apart["ours"].median() < 0.01
+    assert apart["told"].median() > 4.0 * apart["ours"].median()
+
+
 def test_wide_quotes_are_flagged(lake):
     wide = lake.read("quote_issues").filter(
         pl.col("rule").is_in(["spread_wide", "spread_unusable"])

@@ -57,6 +57,12 @@ def test_forwards_are_within_their_error_bars(recovered):
     assert within(fitted, "forward", "true_forward", "forward_std_error", 5.0) >= 0.98
 
 
+def test_a_spot_told_at_the_time_of_the_quotes_is_left_alone(recovered):
+    spots = recovered[1].select("seed", "quote_date", "spot", "quoted_spot").unique()
+    assert (spots["spot"] == spots["quoted_spot"]).mean() >= 0.9
+    assert (spots["spot"] / spots["quoted_spot"] - 1.0).abs().max() < 1e-4
+
+
 def test_vols_at_the_money_are_within_their_error_bars(recovered):
     fitted = recovered[1].filter(pl.col("status") == "fitted")
     assert fitted.height > 60

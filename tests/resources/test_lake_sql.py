@@ -135,3 +135,22 @@ def test_model_parameters_hold_smiles_and_models_without_maturity(lake: Lake):
     assert json.loads(answer["parameters"][0])["a"] == 0.01
     assert json.loads(answer["parameters"][1])["atm_term_a"] == 0.18
     assert answer["fit_quality"][0] == 0.05
+
+
+@pytest.mark.parametrize(
+    ("calendar", "month"), [(NEW_YORK, 21), (ROUND_THE_CLOCK, 30)], ids=["us", "crypto"]
+)
+def test_the_premium_afterwards_is_of_as_many_days_as_the_implied_vol(tmp_path, calendar, month):
+    lake = Lake(tmp_path, calendar=calendar)
+    days = calendar.last_sessions(DAYS[-1], 33)
+    told = {"vrp_metrics": ["implied_vol_30d"], "realized_volatility": ["rv_21d", "rv_30d"]}
+    for table, columns in told.items():
+        for n, day in enumerate(days):
+            values = {name: 0.2 + 0.001 * n + 0.1 * i for i, name in enumerate(columns)}
+            own = rows(table, day, symbols=["BTC"]).with_columns(**values)
+            lake.replace(table, day, own)
+    found = lake.sql("FROM vrp_ex_post ORDER BY quote_date")
+    assert found["quote_date"].to_list() == days[: 33 - month]
+    assert found["known_on"].to_list() == days[month:]
+    realised = lake.read("realized_volatility", days[month:]).sort("quote_date")
+    assert found["realized_vol_next_30d"].to_list() == realised[f"rv_{month}d"].to_list()

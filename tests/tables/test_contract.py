@@ -33,7 +33,7 @@ MISSION_VIEWS = {
     "market_prices": "time symbol price volume",
     "option_quotes": "time underlying expiration strike type bid ask IV delta gamma vega",
     "model_parameters": "time model_type underlying maturity parameters fit_quality",
-    "vrp_ex_post": """symbol quote_date implied_vol_30d realized_vol_next_21d ex_post_vrp_30d
+    "vrp_ex_post": """symbol quote_date implied_vol_30d realized_vol_next_30d ex_post_vrp_30d
         ex_post_variance_premium_30d known_on""",
 }
 

@@ -27,14 +27,6 @@ from volsurf_app.queries.evolution import with_gaps
 
 _PERCENTILES = (5, 25, 50, 75, 95)
 _TENORS = (30, 60, 90)  # calendar days
-_AFTERWARDS = plots.Compared(
-    implied="implied_vol_30d",
-    realised="realized_vol_next_21d",
-    premium="ex_post_vrp_30d",
-    implied_name="implied, 30 days",
-    realised_name="realised, next 21 sessions",
-    premium_name="implied − realised afterwards",
-)
 
 
 def draw(choice: Choice) -> None:
@@ -81,11 +73,20 @@ def _afterwards(choice: Choice) -> None:
     rows = ask(
         choice.lake, premium_ex_post, choice.symbol, last, reads=reads, days=choice.days
     ).filter(pl.col("known_on") <= choice.day)
+    span = choice.lake.calendar.sessions_per_month
     st.caption(
-        f"Each session against the 21 that followed; {rows.height:,} sessions were known by "
+        f"Each session against the {span} that followed; {rows.height:,} sessions were known by "
         f"{choice.day}. Nothing here could be known on the session itself."
     )
-    _pictures(choice, rows, _AFTERWARDS, "ex_post")
+    compared = plots.Compared(
+        implied="implied_vol_30d",
+        realised="realized_vol_next_30d",
+        premium="ex_post_vrp_30d",
+        implied_name="implied, 30 days",
+        realised_name=f"realised, next {span} sessions",
+        premium_name="implied − realised afterwards",
+    )
+    _pictures(choice, rows, compared, "ex_post")
 
 
 def _numbers(choice: Choice, row: dict[str, float | None]) -> None:

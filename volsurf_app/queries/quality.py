@@ -7,6 +7,7 @@ import polars as pl
 from volsurf_resources.lake import Lake
 
 DAYS_PER_YEAR = 365.0
+_HAS_INDEX = pl.col("index_price").is_not_null()
 
 
 def issues(lake: Lake, symbol: str, day: date) -> pl.DataFrame:
@@ -32,16 +33,19 @@ def vendor_differences(lake: Lake, symbol: str, day: date) -> pl.DataFrame:
     identity = ["quote_date", "snapshot", "contract_id"]
     theirs = lake.read("raw_options_chains", [day], symbols=[symbol])
     ours = lake.read("option_quotes", [day], symbols=[symbol])
-    both = ours.filter("is_liquid", "is_out_of_the_money", pl.col("iv_mid") > 0.0).join(
-        theirs.filter(pl.col("vendor_iv") > 0.0).select(
-            *identity,
-            "index_price",
-            *("vendor_iv", "vendor_delta", "vendor_vega", "vendor_theta", "vendor_rho"),
-        ),
-        on=identity,
+    greeks = ("vendor_iv", "vendor_delta", "vendor_vega", "vendor_theta", "vendor_rho")
+    expiry = ["symbol", "quote_date", "snapshot", "root", "expiration_date"]
+    spots = lake.read("implied_forwards", [day], symbols=[symbol]).select(*expiry, "spot")
+    both = (
+        ours.filter("is_liquid", "is_out_of_the_money", pl.col("iv_mid") > 0.0)
+        .join(
+            theirs.filter(pl.col("vendor_iv") > 0.0).select(*identity, "index_price", *greeks),
+            on=identity,
+        )
+        .join(spots, on=expiry, how="left")
     )
     vol = 100.0 * (pl.col("iv_mid") - pl.col("vendor_iv"))
-    of_underlying = (pl.col("index_price") / pl.col("forward")).fill_null(1.0)
+    of_underlying = pl.when(_HAS_INDEX).then(pl.col("spot") / pl.col("forward")).otherwise(1.0)
     delta = pl.col("delta") * of_underlying - pl.col("vendor_delta")
     vega = (pl.col("vega") - pl.col("vendor_vega")) / 100.0
     theta = _day_of_decay() - pl.col("vendor_theta") / DAYS_PER_YEAR
@@ -67,10 +71,9 @@ def _day_of_decay() -> pl.Expr:
     That is the rate of decay of Black on the expiry's own underlying, for a day or for what is left
     of one, and never more than the premium itself.
     """
-    carry = (pl.col("forward") / pl.col("index_price")).log() / pl.col("tte_years")
-    of_underlying = pl.col("theta") + carry * pl.col("index_price") * pl.col("delta")
+    carry = (pl.col("forward") / pl.col("spot")).log() / pl.col("tte_years")
+    of_underlying = pl.col("theta") + carry * pl.col("spot") * pl.col("delta")
     ahead = pl.min_horizontal(1.0 / DAYS_PER_YEAR, "tte_years")
     premium = pl.col("price") * pl.col("unit_value")
     deribit = pl.max_horizontal(of_underlying * ahead, -premium)
-    has_index = pl.col("index_price").is_not_null()
-    return pl.when(has_index).then(deribit).otherwise(pl.col("theta") / DAYS_PER_YEAR)
+    return pl.when(_HAS_INDEX).then(deribit).otherwise(pl.col("theta") / DAYS_PER_YEAR)
