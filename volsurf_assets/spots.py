@@ -39,7 +39,8 @@ def spot_of_quotes(told: float | None, rows: list[Row], dividends: Dividends) ->
     """Return the price told, moved to where the forwards start if that is clearly elsewhere.
 
     `rows` are the forwards by parity, with `tte_years`, `forward`, `discount_factor`. The line is
-    that of repeated medians: few odd expiries do not bend it.
+    that of repeated medians: few odd expiries do not bend it. What the dividends might be is part
+    of its error.
     """
     near = [row for row in rows if 0.0 < row["tte_years"] <= NEAR_YEARS]
     if told is None or not told > 0.0 or len(near) < LEAST_EXPIRIES:
@@ -55,8 +56,9 @@ def spot_of_quotes(told: float | None, rows: list[Row], dividends: Dividends) ->
     start = float(np.median(apart - slope * tte))
     sd = MAD_TO_SD * np.median(np.abs(apart - start - slope * tte))
     spread = np.sum((tte - tte.mean()) ** 2)
-    std_error = OF_MEDIANS * sd * np.sqrt(1.0 / tte.size + tte.mean() ** 2 / spread)
-    is_clear = abs(start) > max(CLEAR * std_error, ROUNDING)
+    of_line = OF_MEDIANS * sd * np.sqrt(1.0 / tte.size + tte.mean() ** 2 / spread)
+    of_dividends = np.median([dividends.std_errors[dividends.times <= t].sum() for t in tte]) / told
+    is_clear = abs(start) > max(CLEAR * np.hypot(of_line, of_dividends), ROUNDING)
     return told * float(np.exp(start)) if is_clear else told
 
 

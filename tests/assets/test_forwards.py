@@ -260,7 +260,7 @@ def test_few_expiries_do_not_tell_the_spot(tmp_path):
 
 
 def test_dividends_and_an_odd_expiry_do_not_move_the_spot():
-    """Forwards by Merton's formula, one of them off, and the price told 2 basis points too low."""
+    """Forwards net of dividends, one of them off; amounts known to a tenth leave 4 bp open."""
     times, amounts = np.array([0.03, 0.09]), np.array([0.4, 0.1])
     dividends = Dividends(times, amounts, 0.1 * amounts, is_year_known=True)
     rows = []
@@ -268,7 +268,8 @@ def test_dividends_and_an_odd_expiry_do_not_move_the_spot():
         escrow = amounts[times <= tte] @ np.exp(-RATE * times[times <= tte])
         forward = (SPOT - escrow) * np.exp(RATE * tte) * (1.003 if n == 3 else 1.0)
         rows.append({"tte_years": tte, "forward": forward, "discount_factor": np.exp(-RATE * tte)})
-    assert spot_of_quotes(SPOT * 0.9998, rows, dividends) == pytest.approx(SPOT, rel=1e-9)
+    assert spot_of_quotes(0.998 * SPOT, rows, dividends) == pytest.approx(SPOT, rel=1e-9)
+    assert spot_of_quotes(0.9995 * SPOT, rows, dividends) == 0.9995 * SPOT
     assert spot_of_quotes(None, rows, dividends) is None
 
 
