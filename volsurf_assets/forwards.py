@@ -272,7 +272,7 @@ def _fill_gaps(rows: list[Row], known: list[Row], spot: float | None, curve: Cur
         if row["status"] is None:
             row.update(_by_carry(row, tte, known, spot, curve))
         if row.get("forward") is not None:
-            row["implied_rate"] = -np.log(row["discount_factor"]) / row["tte_years"]
+            row["implied_rate"] = 0.0 - np.log(row["discount_factor"]) / row["tte_years"]
             if spot:
                 row["implied_carry"] = np.log(row["forward"] / spot) / row["tte_years"]
     return rows

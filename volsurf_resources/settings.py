@@ -283,6 +283,13 @@ class Settings(BaseSettings):
     def _absolute(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().resolve()
 
+    @field_validator("deribit_url", "theta_api_url")
+    @classmethod
+    def _has_a_scheme(cls, url: str) -> str:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError("an address needs http:// or https:// before it")
+        return url
+
     @field_validator("heston_lower", "heston_upper", "heston_start")
     @classmethod
     def _is_possible(cls, parameters: Five) -> Five:

@@ -148,6 +148,7 @@ def test_fingerprint_is_the_same_in_another_folder(tmp_path, monkeypatch):
         ("ingestion_start_date", "yesterday"),
         ("simulated_dirt", "0.9"),
         ("theta_snapshot_time", "quarter to four"),
+        ("deribit_url", "localhost:8080"),
         ("max_spread_pct", "0"),
         ("min_strikes_per_fit", "3"),
         ("heston_lower", "0.1,0.01,0.01,-0.99"),
