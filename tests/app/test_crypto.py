@@ -45,6 +45,9 @@ def test_fetch_build_graphs(volsurf, tmp_path, exchange):
     assert "3 fitted" in said
     assert re.search(r"BTC: 1 done \(\d+\.\d s\)", said)
     assert len(list((tmp_path / "trace").glob("*.csv"))) == 2
+    (tmp_path / "file").touch()
+    code, _, errors = volsurf("crypto", "build", "--trace", tmp_path / "file" / "trace")
+    assert (code, "--trace" in errors) == (2, True)
     code, said, _ = volsurf("show", "surface", "BTC")
     assert code == 0
     assert re.search(r"quotes of \d\d:\d\d UTC, BTC", said)

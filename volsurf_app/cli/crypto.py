@@ -117,6 +117,8 @@ def build(
     from volsurf_jobs.collecting import recorded
 
     settings, asked = coin_settings(symbol, prices)
+    if trace is not None:
+        _make_ready(trace)
     source = recorded(settings)
     day = _recorded_day(source, asked, date)
     _tell_age(source, asked, day)
@@ -152,6 +154,14 @@ def draw(
     """Draw one PNG per fitted expiry of a day's official snapshot; old graphs are replaced."""
     settings, asked = coin_settings(symbol)
     pictures.draw(settings, asked, date, model, out)
+
+
+def _make_ready(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        told = f"{folder} cannot be made: {error.strerror}"
+        raise typer.BadParameter(told, param_hint="--trace") from None
 
 
 def _recorded_day(source: "RecordedDeribit", symbol: str, text: str | None) -> date:
